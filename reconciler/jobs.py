@@ -68,6 +68,53 @@ class Lane(IntEnum):
 
 
 @dataclass(frozen=True)
+class WantedGroup:
+    """Enabled owned rows that want the same time of the same dataset."""
+
+    managed_by: str
+    timeframe: Timeframe
+    dataset: str
+    window_days: int
+    priority: int
+    definitions: int
+
+
+@dataclass(frozen=True)
+class Want:
+    """The time that one group of definitions wants; the key is that of WantedGroup."""
+
+    managed_by: str
+    timeframe: Timeframe
+    dataset: str
+    window_days: int
+    window: Window
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Symbols of one definition that miss the same time. ``wanted_to`` is where their wanted time ends."""
+
+    definition_id: UUID
+    timeframe: Timeframe
+    dataset: str
+    priority: int
+    window: Window
+    wanted_to: datetime
+    symbol_ids: tuple[UUID, ...]
+
+
+@dataclass(frozen=True)
+class NewRun:
+    """A slice to queue; ``place`` orders the queue (smaller first)."""
+
+    definition_id: UUID
+    window: Window
+    lane: Lane
+    place: int
+    symbol_ids: tuple[UUID, ...]
+
+
+@dataclass(frozen=True)
 class Run:
     """A claimed run: everything a worker needs, frozen when it was scheduled.
 
@@ -90,4 +137,3 @@ class Run:
     pages: int
     rows_written: int
     symbol_rows: dict[str, int]
-    lease_until: datetime

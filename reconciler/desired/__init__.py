@@ -1,0 +1,1 @@
+"""The desired-state file: reading it, and what it means."""

@@ -1,0 +1,5 @@
+"""Lets `python -m reconciler` do what `reconciler` does."""
+
+from reconciler.cli.main import main
+
+main()
