@@ -50,7 +50,7 @@ def apply_config(
         left = build_current_plan(connection, loaded)
         if not left.is_empty:
             raise StoreError(
-                f"internal error: after writing, {len(left.changes)} changes were still left; everything was rolled back"
+                f"internal error: {len(left.changes)} changes were left after writing; everything was rolled back"
             )
     return Applied(plan, revision_id, cancelled)
 

@@ -8,10 +8,21 @@ from datetime import datetime
 import msgspec
 
 
-class Bar(msgspec.Struct, frozen=True, gc=False, rename={
-    "ts": "t", "open": "o", "high": "h", "low": "l", "close": "c",
-    "volume": "v", "trade_count": "n", "vwap": "vw",
-}):
+class Bar(
+    msgspec.Struct,
+    frozen=True,
+    gc=False,
+    rename={
+        "ts": "t",
+        "open": "o",
+        "high": "h",
+        "low": "l",
+        "close": "c",
+        "volume": "v",
+        "trade_count": "n",
+        "vwap": "vw",
+    },
+):
     """One bar as the provider sends it; ``ts`` is the start of its interval (vendor's OpenAPI: ``t``).
 
     Whole numbers may come as JSON ints and counts as ``100.0``, hence the unions.

@@ -1,23 +1,23 @@
 """Every error that we raise, with the exit code a command ends with when nobody handles it.
 
-    ReconcilerError                    1
-    ├── ConfigError                    1   the desired-state file is wrong; carries every problem found
-    ├── UsageError                    64   a command was called wrongly
-    ├── StoreError                     1   the database refused or could not be reached
-    │   ├── SchemaError                1   the database's schema does not fit this program
-    │   └── LeaseLostError             1   another runner owns the run now; nothing was written
-    ├── PolicyError                    3   lawful SQL, but refused: conflict, ownership, dataset binding
-    ├── StalePlanError                 4   the rows moved between plan and apply
-    ├── LockTimeoutError               5   another apply holds the lock
-    ├── CalendarEndError               1   a time outside the packaged trading calendar
-    └── ProviderError                  1   the provider's HTTP API
-        ├── AuthenticationError        1   401: keys missing or wrong
-        ├── EntitlementError           1   403: the plan does not include what was asked
-        ├── BadRequestError            1   400 and alike: repeating it cannot help
-        │   └── InvalidSymbolError     1   400 that names one malformed symbol
-        ├── RateLimitedError           1   429: wait, not an attempt
-        ├── PagingError                1   a token chain that repeats or never ends
-        └── TransientError             1   5xx, time-outs, resets, broken JSON: try again later
+ReconcilerError                    1
+├── ConfigError                    1   the desired-state file is wrong; carries every problem found
+├── UsageError                    64   a command was called wrongly
+├── StoreError                     1   the database refused or could not be reached
+│   ├── SchemaError                1   the database's schema does not fit this program
+│   └── LeaseLostError             1   another runner owns the run now; nothing was written
+├── PolicyError                    3   lawful SQL, but refused: conflict, ownership, dataset binding
+├── StalePlanError                 4   the rows moved between plan and apply
+├── LockTimeoutError               5   another apply holds the lock
+├── CalendarEndError               1   a time outside the packaged trading calendar
+└── ProviderError                  1   the provider's HTTP API
+    ├── AuthenticationError        1   401: keys missing or wrong
+    ├── EntitlementError           1   403: the plan does not include what was asked
+    ├── BadRequestError            1   400 and alike: repeating it cannot help
+    │   └── InvalidSymbolError     1   400 that names one malformed symbol
+    ├── RateLimitedError           1   429: wait, not an attempt
+    ├── PagingError                1   a token chain that repeats or never ends
+    └── TransientError             1   5xx, time-outs, resets, broken JSON: try again later
 """
 
 from __future__ import annotations

@@ -7,8 +7,8 @@ from datetime import datetime
 from reconciler.desired.loader import LoadedConfig
 from reconciler.desired.model import Config
 from reconciler.errors import ReconcilerError
-from reconciler.planning.plan import Plan, build_plan
-from reconciler.planning.state import Actual, ActualRow, Desired, TimeframeWish, batch_label_number, wanted_labels
+from reconciler.planning.plan import Plan, build_plan, wanted_labels
+from reconciler.planning.state import Actual, ActualRow, Desired, TimeframeWish, batch_label_number
 from reconciler.store import definitions
 from reconciler.store.connection import Connection, transaction
 from reconciler.store.connection import read_now as read_database_now

@@ -84,9 +84,7 @@ def build_document(state: Status) -> dict[str, Any]:
             "limits": [asdict(limit) for limit in state.limits],
             "issues": [asdict(i) for i in state.issues],
             "runners": [asdict(r) for r in state.runners],
-            "revisions": [
-                {k: v for k, v in asdict(r).items() if k != "config"} for r in state.revisions
-            ],
+            "revisions": [{k: v for k, v in asdict(r).items() if k != "config"} for r in state.revisions],
         }
     )
     return document
@@ -114,7 +112,10 @@ def render_text(state: Status) -> str:
             *_definition_lines(state),
             *_run_lines(state),
             *_limit_lines(state),
-            *(f"  {i.symbol} {i.timeframe}: {i.code} {i.message} (until {_minute(i.held_until)})" for i in state.issues),
+            *(
+                f"  {i.symbol} {i.timeframe}: {i.code} {i.message} (until {_minute(i.held_until)})"
+                for i in state.issues
+            ),
             *_revision_lines(state),
             "",
         ]

@@ -211,7 +211,7 @@ class Runner:
                 next_tick = time.monotonic() + self._options.interval_seconds
 
     def _claim(self, flying: dict[Future[Outcome], Run]) -> list[Run]:
-        """Runs for the free workers; one worker is kept from the slower lanes, so that live bars never wait for them."""
+        """Runs for the free workers; one is kept from the slower lanes, so that live bars never wait for them."""
         size = self._options.concurrency
         others = sum(run.lane is not Lane.LIVE for run in flying.values())
         free = size - len(flying)

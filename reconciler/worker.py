@@ -19,7 +19,6 @@ from reconciler.bars import Page
 from reconciler.errors import (
     BadRequestError,
     InvalidSymbolError,
-    LeaseLostError,
     PolicyError,
     ProviderError,
     RateLimitedError,
@@ -118,7 +117,7 @@ class Worker:
             return self._settle(run, error)
         except StoreError:
             raise
-        except Exception as error:  # noqa: BLE001 - the one boundary: a bug met by one run must not end the others
+        except Exception as error:
             log.exception("run %s: unexpected error", run.id)
             self._return(run, code="INTERNAL", message=repr(error), delay=_BUG_DELAY, burn=True)
             return Outcome.RETRIED
@@ -293,9 +292,7 @@ class _Chain:
                 continue
             count = None if bar.trade_count is None else int(bar.trade_count)
             rows.append(
-                BarRow(
-                    symbol_id, bar.ts, bar.open, bar.high, bar.low, bar.close, int(bar.volume), count, bar.vwap
-                )
+                BarRow(symbol_id, bar.ts, bar.open, bar.high, bar.low, bar.close, int(bar.volume), count, bar.vwap)
             )
         return rows
 

@@ -185,5 +185,7 @@ def _table(measures: list[_Measure]) -> None:
         click.echo(f"{m.what:<18}{m.phase:>6}{m.definitions:>13}{m.requests:>10}{m.bars:>10,}{m.seconds:>9.1f}")
     one, two = measures[1], measures[2]
     ratio = one.requests / two.requests
-    click.echo(f"\nThe same kind of day: {one.requests} requests in phase 1, {two.requests} in phase 2: {ratio:.0f}x fewer.")
+    click.echo(
+        f"\nThe same kind of day: {one.requests} requests in phase 1, {two.requests} in phase 2: {ratio:.0f}x fewer."
+    )
     click.echo("To keep a database of your own: reconciler up examples/universe.yaml")

@@ -31,17 +31,17 @@ _COMMANDS = {
 class _LazyGroup(click.Group):
     """Imports a command's module only when that command is called; the list needs none of them."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return list(_COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in _COMMANDS:
             return None
         module = importlib.import_module(f"reconciler.cli.{cmd_name}_command")
         command: click.Command = module.command
         return command
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
             formatter.write_dl(list(_COMMANDS.items()))
 
@@ -50,7 +50,7 @@ class _LazyGroup(click.Group):
 @click.version_option(__version__, prog_name="reconciler")
 @click.option("-v", "--verbose", is_flag=True, help="Say more on stderr.")
 def cli(*, verbose: bool) -> None:
-    """Keep market data in PostgreSQL as one reviewed YAML file says.
+    r"""Keep market data in PostgreSQL as one reviewed YAML file says.
 
     \b
     Exit codes: 0 done, 1 error, 2 changes pending (plan --detailed-exitcode), 3 refused,
@@ -97,7 +97,9 @@ def _show(error: ReconcilerError) -> None:
         return
     for problem in problems:
         click.echo(str(problem), err=True)
-    click.echo(f"error: {len(problems)} problem{'s' if len(problems) > 1 else ''} in the file; nothing was changed", err=True)
+    click.echo(
+        f"error: {len(problems)} problem{'s' if len(problems) > 1 else ''} in the file; nothing was changed", err=True
+    )
 
 
 if __name__ == "__main__":

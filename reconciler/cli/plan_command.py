@@ -25,9 +25,7 @@ from reconciler.desired.loader import load_config
 @click.option("--full", is_flag=True, help="One line a row: equal changes are not folded.")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit 2 when there are changes, 3 when there are conflicts.")
 @as_of_option
-def command(
-    *, config: Path, format_: str, full: bool, detailed_exitcode: bool, as_of: datetime | None
-) -> int:
+def command(*, config: Path, format_: str, full: bool, detailed_exitcode: bool, as_of: datetime | None) -> int:
     """Show what CONFIG would change in job_definitions. Writes nothing: one read-only snapshot.
 
     Exits 0 whether or not there are changes, unless --detailed-exitcode is given.

@@ -26,9 +26,7 @@ if TYPE_CHECKING:
 @click.option("--concurrency", type=click.IntRange(1, 32), default=4, show_default=True, help="Runs in flight.")
 @format_option("text", "json")
 @as_of_option
-def command(
-    *, once: bool, until_idle: bool, concurrency: int, format_: str, as_of: datetime | None
-) -> int:
+def command(*, once: bool, until_idle: bool, concurrency: int, format_: str, as_of: datetime | None) -> int:
     """Fetch what is missing, under the account's request limit. Serves every owner in the database.
 
     Without --once or --until-idle it goes on for ever, with a tick every 30 seconds. SIGTERM or Ctrl-C: the pages

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import datetime
 from pathlib import Path
 
@@ -23,6 +24,18 @@ def command(*, port: int, log: Path | None, requests_per_minute: int, as_of: dat
     The first line on stdout is its address, for APCA_API_DATA_URL; any keys will do. It serves the real daily bars
     of 524 symbols from 2009-08-21 to 2010-08-20, and shorter bars derived from them. TIME is its now.
     """
-    from reconciler.sandbox.server import serve  # noqa: PLC0415 - --help needs no server
+    from reconciler.sandbox.server import END_OF_DATA, serve  # noqa: PLC0415 - --help needs no server
 
-    serve(port=port, log=log, requests_per_minute=requests_per_minute, as_of=as_of, announce=click.echo)
+    serve(
+        port=port,
+        log=log,
+        requests_per_minute=requests_per_minute,
+        as_of=as_of or END_OF_DATA,
+        announce=_announce,
+    )
+
+
+def _announce(url: str) -> None:
+    # Scripts read this line through a pipe while the server goes on.
+    click.echo(url)
+    sys.stdout.flush()

@@ -81,7 +81,7 @@ def provider(settings: Settings, as_of: datetime | None) -> Iterator[Settings]:
     if settings.keys is not None:
         yield settings
         return
-    from reconciler.sandbox.server import Sandbox  # noqa: PLC0415 - only without keys
+    from reconciler.sandbox.server import END_OF_DATA, Sandbox  # noqa: PLC0415 - only without keys
 
-    with Sandbox(as_of=as_of) as sandbox:
+    with Sandbox(as_of=as_of or END_OF_DATA) as sandbox:
         yield replace(settings, keys=Keys("sandbox", "sandbox"), provider_url=sandbox.url)

@@ -27,9 +27,10 @@ from reconciler.desired.model import (
 from reconciler.timeframes import Timeframe
 
 # YAML 1.2 editors read a bare TRUE or NULL as no text, yet both may be tickers, and the loader takes them so.
-SymbolText = Annotated[
-    str, WithJsonSchema({"type": ["string", "boolean", "null"], "pattern": SYMBOL_PATTERN})
-]
+SymbolText = Annotated[str, WithJsonSchema({"type": ["string", "boolean", "null"], "pattern": SYMBOL_PATTERN})]
+TimeframeName = Annotated[Timeframe, Field(strict=False)]
+"""Strict validation would want the enum's member, and a file holds its text."""
+
 History = Annotated[
     int,
     BeforeValidator(parse_history),
@@ -50,9 +51,7 @@ class UniverseSection(StrictModel):
         default=[],
         description="Text files, one ticker a line, `#` starts a comment; relative to this file's folder.",
     )
-    exclude: list[SymbolText] = Field(
-        default=[], description="Tickers to leave out; each must be listed above."
-    )
+    exclude: list[SymbolText] = Field(default=[], description="Tickers to leave out; each must be listed above.")
 
 
 class TimeframeSection(StrictModel):
@@ -72,9 +71,7 @@ class ProviderSection(StrictModel):
 
     dataset: Label = Field(default="alpaca", description="The label that the stored bars bear.")
     feed: Feed = Field(default="sip", description="The provider's feed.")
-    adjustment: Literal["raw"] = Field(
-        default="raw", description="Only `raw`: corporate actions are not handled yet."
-    )
+    adjustment: Literal["raw"] = Field(default="raw", description="Only `raw`: corporate actions are not handled yet.")
     session: Session = Field(default="extended", description="Keep pre-market and after-hours bars, or not.")
     requests_per_minute: RequestsPerMinute = Field(
         default=FREE_PLAN_REQUESTS_PER_MINUTE, description="The account's limit."
@@ -96,7 +93,7 @@ class Document(StrictModel):
     version: Literal[1] = Field(description="The version of this format.")
     name: Owner = Field(description="The owner of the rows this file makes (`job_definitions.managed_by`).")
     universe: UniverseSection = Field(description="The symbols: a list, or lists, files and exclusions.")
-    timeframes: dict[Timeframe, TimeframeSection | None] = Field(
+    timeframes: dict[TimeframeName, TimeframeSection | None] = Field(
         min_length=1, description="The bar lengths: a list of names, or a mapping of names to settings."
     )
     batch_size: BatchSize = Field(default=50, description="Phase 2: symbols in one request, at most.")

@@ -21,9 +21,7 @@ def parse_history(text: object) -> int:
     """Days in ``30d``, ``12w`` or ``2y`` (a year is 365 days): 1 day to 20 years."""
     days = _parse(text, _DAYS)
     if days is None or not 1 <= days <= MAX_HISTORY_DAYS:
-        raise PydanticCustomError(
-            DURATION_ERROR, "must be `30d`, `12w` or `2y` alike, from 1 day to 20 years"
-        )
+        raise PydanticCustomError(DURATION_ERROR, "must be `30d`, `12w` or `2y` alike, from 1 day to 20 years")
     return days
 
 

@@ -13,7 +13,7 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from reconciler.desired import nodes
 from reconciler.desired.document import Document, ProviderSection, TimeframeSection
-from reconciler.desired.explanations import explain
+from reconciler.desired.explanations import Mistake, explain
 from reconciler.desired.model import TIMEFRAME_DEFAULTS, Config, Phase, Provider, TimeframeSpec
 from reconciler.desired.model import default_settle_seconds as default_settle
 from reconciler.desired.problems import Code, Position, Report, quote
@@ -99,8 +99,11 @@ class _Loading:
         key, value = self._locate(path)
         node = key if error["type"] in _ABOUT_KEYS else value
         at = self.reader.position(node)
-        if at not in self.reader.distrusted:
-            self.report.add(at, *explain(error, path, _describe(node)))
+        if at in self.reader.distrusted:
+            return
+        context = error.get("ctx", {})
+        mistake = Mistake(error["type"], path, _describe(node), error["input"], context, error["msg"])
+        self.report.add(at, *explain(mistake))
 
     def _locate(self, path: nodes.Path) -> tuple[Node, Node]:
         """The nodes of key and value at ``path``, or of its nearest parent in the file."""
@@ -147,9 +150,7 @@ class _Loading:
         lines |= {("universe", "exclude", symbol): at for symbol, at in self._excluded().items()}
         return lines
 
-    def _add_lines(
-        self, path: tuple[str, ...], key: Node, value: Node, lines: dict[tuple[str, ...], Position]
-    ) -> None:
+    def _add_lines(self, path: tuple[str, ...], key: Node, value: Node, lines: dict[tuple[str, ...], Position]) -> None:
         lines[path] = self.reader.position(key)
         if isinstance(value, MappingNode):
             for name, child in value.value:

@@ -50,9 +50,7 @@ def compose(text: str, file: str, report: Report) -> Node | None:
 
 def _root(node: Node | None, file: str, report: Report) -> Node | None:
     if node is None:
-        report.add(
-            Position(file, 1, 1), Code.EMPTY_FILE, "the file holds no settings; `version: 1` comes first"
-        )
+        report.add(Position(file, 1, 1), Code.EMPTY_FILE, "the file holds no settings; `version: 1` comes first")
     return node
 
 
@@ -118,9 +116,7 @@ class NodeReader:
             return {key: self.plain(value, depth + 1) for key, (_, value) in pairs.items()}
         if isinstance(node, SequenceNode):
             items = node.value if depth < _MAX_DEPTH else []
-            return [
-                item.value if isinstance(item, ScalarNode) else self.plain(item, depth + 1) for item in items
-            ]
+            return [item.value if isinstance(item, ScalarNode) else self.plain(item, depth + 1) for item in items]
         return self._scalar(node)
 
     def entries(self, node: MappingNode) -> dict[str, tuple[Node, Node]]:

@@ -71,9 +71,7 @@ def _symbols_of_lines(text: str, file: str) -> Iterator[tuple[str, Position]]:
             yield symbol, Position(file, number, line.index(symbol) + 1)
 
 
-def exclude_symbols(
-    symbols: dict[str, Position], excluded: dict[str, Position], report: Report
-) -> dict[str, Position]:
+def exclude_symbols(symbols: dict[str, Position], excluded: dict[str, Position], report: Report) -> dict[str, Position]:
     """``symbols`` less ``excluded``; an excluded symbol that is not there goes to ``report``."""
     for symbol, at in excluded.items():
         if symbol not in symbols:

@@ -125,9 +125,7 @@ def wanted(
     return Window(start, end) if start < end else None
 
 
-def request_bounds(
-    calendar: Calendar, timeframe: Timeframe, window: Window, lane: Lane
-) -> tuple[datetime, datetime]:
+def request_bounds(calendar: Calendar, timeframe: Timeframe, window: Window, lane: Lane) -> tuple[datetime, datetime]:
     """``start`` and inclusive ``end`` to send for a slice that holds at least one market bucket.
 
     The same for the same slice at any time, since a page token is bound to the request's exact parameters.

@@ -59,8 +59,7 @@ def cut_gap(
     overlap = OVERLAP_BUCKETS if lane is Lane.LIVE else 0
     pieces = split_window(calendar, timeframe, gap, _buckets_per_slice(lane, symbol_count))
     return [
-        Slice(piece, lane, symbol_count * (count_buckets(calendar, timeframe, piece) + overlap))
-        for piece in pieces
+        Slice(piece, lane, symbol_count * (count_buckets(calendar, timeframe, piece) + overlap)) for piece in pieces
     ]
 
 

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, unquote
 
 import msgspec
 
-from reconciler.sandbox.history import Bar, History
+from reconciler.sandbox.history import History
 from reconciler.sandbox.limits import Grant, RateLimiter
 from reconciler.sandbox.paging import Page, TokenBook, cut_page
 from reconciler.sandbox.query import RefusedError, parse_query
@@ -113,12 +113,10 @@ class BarsApi:
 
 def render_page(page: Page, symbol: str | None, token: str | None, shuffle_seed: str) -> bytes:
     """The answer's JSON. In the multi-symbol form the keys come in no order, as at the provider."""
-    bars: Mapping[str, list[Bar]] | list[Bar] | None
     if symbol is None:
         names = list(page.bars)
         Random(shuffle_seed).shuffle(names)  # noqa: S311 - an arbitrary order, not a secret
-        bars = {name: page.bars[name] for name in names}
-        envelope = {"bars": bars, "next_page_token": token}
+        envelope: dict[str, object] = {"bars": {name: page.bars[name] for name in names}, "next_page_token": token}
     else:
         envelope = {"bars": page.bars.get(symbol), "next_page_token": token, "symbol": symbol}
     # The provider sends whole prices without a fraction; no text in the answer can hold these bytes.

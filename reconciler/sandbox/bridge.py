@@ -59,9 +59,7 @@ def build_quarters(day: Day, bucket_count: int, seed: str) -> Quarters:
     highs, lows = _extremes(day, path, noise[count : 2 * count])
     filled = _filled_volume(day.volume - count, bucket_count, noise[2 * count :])
     volumes = [1 + after - before for before, after in pairwise(filled)]
-    trades = [
-        1 + after // _SHARES_PER_TRADE - before // _SHARES_PER_TRADE for before, after in pairwise(filled)
-    ]
+    trades = [1 + after // _SHARES_PER_TRADE - before // _SHARES_PER_TRADE for before, after in pairwise(filled)]
     numbers = [index * bucket_count // count for index in range(count)]
     return Quarters(numbers, path[:-1], highs, lows, path[1:], volumes, trades)
 
@@ -88,22 +86,15 @@ def _walk(day: Day, noise: bytes) -> list[int]:
     drift, span = close - opening, high - low
     prices = [opening + drift * index // count + swing * span // scale for index, swing in enumerate(swings)]
     # No swing is wider than the range, so one reflection brings every price back into it.
-    return [
-        2 * low - price if price < low else 2 * high - price if price > high else price for price in prices
-    ]
+    return [2 * low - price if price < low else 2 * high - price if price > high else price for price in prices]
 
 
 def _extremes(day: Day, path: list[int], noise: bytes) -> tuple[list[int], list[int]]:
     """Highs and lows around each step, reaching the day's own where the path comes nearest to them."""
     span = day.high - day.low
     wicks = [span * byte // 8192 for byte in noise]
-    ceiling, floor = day.high, day.low
-    highs = [
-        min((a if a > b else b) + wick, ceiling) for (a, b), wick in zip(pairwise(path), wicks, strict=True)
-    ]
-    lows = [
-        max((a if a < b else b) - wick, floor) for (a, b), wick in zip(pairwise(path), wicks, strict=True)
-    ]
+    highs = [min(max(a, b) + wick, day.high) for (a, b), wick in zip(pairwise(path), wicks, strict=True)]
+    lows = [max(min(a, b) - wick, day.low) for (a, b), wick in zip(pairwise(path), wicks, strict=True)]
     last = len(wicks) - 1
     highs[min(path.index(max(path)), last)] = day.high
     lows[min(path.index(min(path)), last)] = day.low

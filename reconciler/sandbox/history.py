@@ -99,6 +99,7 @@ class RecordedHistory(DailyHistory):
 
     Raises:
         ReconcilerError: the data package is not installed.
+
     """
 
     def __init__(self) -> None:
@@ -167,8 +168,8 @@ def _day_bars(day: Day, session: date) -> list[Bar]:
         return []
     total = day.open + day.high + day.low + day.close
     trades = trade_count(day, len(quarter_labels(session)))
-    prices = (price / PRICE_UNIT for price in day[:4])
-    return [Bar(midnight(session), *prices, day.volume, trades, total / (4 * PRICE_UNIT))]
+    opening, high, low, close = (price / PRICE_UNIT for price in day[:4])
+    return [Bar(midnight(session), opening, high, low, close, day.volume, trades, total / (4 * PRICE_UNIT))]
 
 
 def _quarter_bars(quarters: Quarters, labels: Sequence[datetime]) -> list[Bar]:

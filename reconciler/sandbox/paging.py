@@ -53,6 +53,7 @@ class TokenBook:
 
         Raises:
             RefusedError: the token is unknown, or belongs to other parameters.
+
         """
         chain, position = self._chains.get(token, (None, None))
         if position is None or chain != _fingerprint(parameters):
@@ -81,9 +82,7 @@ def cut_page(history: History, query: Query, position: Position | None, as_of: d
     return Page(bars, None)
 
 
-def _symbol_bars(
-    history: History, query: Query, symbol: str, at: datetime | None, end: datetime
-) -> Iterator[Bar]:
+def _symbol_bars(history: History, query: Query, symbol: str, at: datetime | None, end: datetime) -> Iterator[Bar]:
     """The symbol's bars in the order asked for, from the one at ``at`` if given."""
     if query.descending:
         last = end if at is None else at

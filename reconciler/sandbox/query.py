@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
@@ -53,9 +53,7 @@ class Query:
     descending: bool
 
 
-def parse_query(
-    parameters: Mapping[str, str], *, symbol: str | None, as_of: datetime, delayed: bool
-) -> Query:
+def parse_query(parameters: Mapping[str, str], *, symbol: str | None, as_of: datetime, delayed: bool) -> Query:
     """The request's meaning at ``as_of``; ``delayed`` accounts may not see the last 15 minutes of SIP.
 
     ``symbol`` is the one in the path of the single-symbol endpoint. Only m15, h1, h4 and d1 are held here:
@@ -63,6 +61,7 @@ def parse_query(
 
     Raises:
         RefusedError: 400 or 403, with the provider's message.
+
     """
     _check_names(parameters, single=symbol is not None)
     symbols = _parse_symbols(parameters) if symbol is None else _checked_symbols([symbol])
@@ -78,7 +77,7 @@ def parse_query(
         raise RefusedError(403, "subscription does not permit querying recent SIP data")
     descending = parameters.get("sort") == "desc"
     limit = _parse_limit(parameters)
-    return Query(symbols, timeframe, max(start, _EARLIEST), end, limit, feed, descending)
+    return Query(symbols, timeframe, max(start, _EARLIEST), max(end, _EARLIEST), limit, feed, descending)
 
 
 def _check_names(parameters: Mapping[str, str], *, single: bool) -> None:
@@ -106,9 +105,7 @@ def _checked_symbols(symbols: Sequence[str]) -> tuple[str, ...]:
 def _parse_timeframe(parameters: Mapping[str, str]) -> Timeframe:
     text = parameters.get("timeframe", "")
     if not text:
-        raise RefusedError(
-            400, "Invalid format for parameter timeframe: query parameter 'timeframe' is required"
-        )
+        raise RefusedError(400, "Invalid format for parameter timeframe: query parameter 'timeframe' is required")
     if text not in _TIMEFRAMES:
         raise RefusedError(400, f"invalid timeframe: {text}")
     return _TIMEFRAMES[text]
@@ -151,7 +148,7 @@ def _parse_limit(parameters: Mapping[str, str]) -> int:
 
 def _check_options(parameters: Mapping[str, str]) -> None:
     """The parameters that do not change what is served here, but are refused by the provider if malformed."""
-    lawful = {
+    lawful: dict[str, Callable[[str], object]] = {
         "feed": _FEEDS.__contains__,
         "adjustment": lambda text: _ADJUSTMENTS.issuperset(text.split(",")),
         "sort": ("asc", "desc").__contains__,

@@ -8,13 +8,14 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from socketserver import TCPServer, ThreadingMixIn
 from threading import Event, Lock, Thread
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 from zoneinfo import ZoneInfo
 
 from reconciler.errors import ReconcilerError
@@ -27,6 +28,8 @@ END_OF_DATA = datetime(2010, 8, 20, 23, 59, tzinfo=ZoneInfo("America/New_York"))
 """The time at which the stand-in stands still unless told otherwise: the last session is over."""
 
 _HOST = "127.0.0.1"
+_Connection = socket.socket | tuple[bytes, socket.socket]
+"""What ``socketserver`` passes on; over TCP it is always the socket."""
 
 
 class Sandbox:
@@ -39,6 +42,7 @@ class Sandbox:
 
     Raises:
         ReconcilerError: on entry, when the port or the log cannot be opened or the data is not installed.
+
     """
 
     def __init__(
@@ -122,6 +126,7 @@ def serve(
 
     Raises:
         ReconcilerError: see ``Sandbox``.
+
     """
     stop = Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -145,15 +150,13 @@ class _Server(ThreadingMixIn, TCPServer):
         self._lock = Lock()
         super().__init__((_HOST, port), _Handler)
 
-    def process_request(
-        self, request: socket.socket | tuple[bytes, socket.socket], client_address: object
-    ) -> None:
+    def process_request(self, request: _Connection, client_address: Any) -> None:
         if isinstance(request, socket.socket):
             with self._lock:
                 self._connections.add(request)
         super().process_request(request, client_address)
 
-    def shutdown_request(self, request: socket.socket | tuple[bytes, socket.socket]) -> None:
+    def shutdown_request(self, request: _Connection) -> None:
         if isinstance(request, socket.socket):
             with self._lock:
                 self._connections.discard(request)
@@ -163,9 +166,11 @@ class _Server(ThreadingMixIn, TCPServer):
         """Wake the threads that wait for a next request on a kept-alive connection; each then ends."""
         with self._lock:
             for connection in self._connections:
-                connection.shutdown(socket.SHUT_RDWR)
+                # The client may have closed its end already.
+                with suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
 
-    def handle_error(self, request: object, client_address: object) -> None:
+    def handle_error(self, request: _Connection, client_address: Any) -> None:
         """A client that went away is no error of ours; anything else is shown."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
@@ -177,16 +182,14 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     wbufsize = -1
 
-    def do_GET(self) -> None:  # noqa: N802 - named by http.server
+    def do_GET(self) -> None:
         arrival = datetime.now(UTC)
         path, _, query = self.path.partition("?")
         headers = {name.lower(): text for name, text in self.headers.items()}
         request = Request(path, query, headers, time.monotonic())
         answer = self.server.api.answer(request)
         self.server.log.append(
-            RequestRecord(
-                arrival, path, query, request.symbols, answer.status, answer.bar_count, answer.has_next
-            )
+            RequestRecord(arrival, path, query, request.symbols, answer.status, answer.bar_count, answer.has_next)
         )
         self._send(answer, accepts_gzip="gzip" in headers.get("accept-encoding", ""))
 

@@ -56,16 +56,16 @@ def build_schedule(calendar: Calendar, gaps: Sequence[Gap], free: Mapping[Lane, 
     candidates: dict[Lane, list[_Candidate]] = {lane: [] for lane in Lane}
     closed = []
     for order, gap in enumerate(gaps):
-        slices = cut_gap(
-            calendar, gap.timeframe, gap.window, len(gap.symbol_ids), live_from(calendar, gap.wanted_to)
-        )
+        slices = cut_gap(calendar, gap.timeframe, gap.window, len(gap.symbol_ids), live_from(calendar, gap.wanted_to))
         if not slices:
             closed.append(gap)
         for piece in slices:
             run = NewRun(gap.definition_id, piece.window, piece.lane, 0, gap.symbol_ids)
             candidates[piece.lane].append(_Candidate(order, gap.timeframe, run))
     chosen = [c for lane in Lane for c in _choose(candidates[lane], free.get(lane, 0))]
-    runs = (NewRun(c.run.definition_id, c.run.window, c.run.lane, place, c.run.symbol_ids) for place, c in enumerate(chosen))
+    runs = (
+        NewRun(c.run.definition_id, c.run.window, c.run.lane, place, c.run.symbol_ids) for place, c in enumerate(chosen)
+    )
     return Schedule(tuple(runs), tuple(closed))
 
 

@@ -53,7 +53,9 @@ def decide(error: ProviderError, attempt: int, chance: float) -> RetryDecision:
         case EntitlementError():
             return RetryDecision(Verdict.RETRY, _slow(attempt))
         case _:
-            return RetryDecision(Verdict.RETRY, _quick(attempt, chance) if attempt <= _QUICK_TRIES else _slow(attempt - _QUICK_TRIES))
+            return RetryDecision(
+                Verdict.RETRY, _quick(attempt, chance) if attempt <= _QUICK_TRIES else _slow(attempt - _QUICK_TRIES)
+            )
 
 
 def _quick(attempt: int, chance: float) -> timedelta:

@@ -44,10 +44,9 @@ def connect(dsn: str) -> Connection:
             "DATABASE_URL is not a libpq connection string. Write postgresql://user:password@host:5432/name "
             "or host=... dbname=..."
         ) from error
+    settings = {**_DEFAULTS, **{name: str(value) for name, value in given.items() if value is not None}}
     with translated():
-        return psycopg.connect(
-            libpq.make_conninfo(**{**_DEFAULTS, **given}), autocommit=True, prepare_threshold=None
-        )
+        return psycopg.connect(libpq.make_conninfo(**settings), autocommit=True, prepare_threshold=None)
 
 
 @contextmanager
@@ -149,5 +148,5 @@ def try_lock_schedule(connection: Connection) -> bool:
 
 
 def lock_apply(connection: Connection) -> None:
-    """Wait for the lock that every apply takes, for as long as the transaction's lock timeout; then LockTimeoutError."""
+    """Wait for the lock that every apply takes; LockTimeoutError after the transaction's lock timeout."""
     connection.execute(load_queries("session")["lock_apply"])

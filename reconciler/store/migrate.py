@@ -58,7 +58,9 @@ def check_schema(connection: Connection) -> None:
     pending = _pending(connection)
     if pending:
         names = ", ".join(m.name for m in pending)
-        raise SchemaError(f"the database's schema is older than this program ({names} pending). Run `reconciler migrate`")
+        raise SchemaError(
+            f"the database's schema is older than this program ({names} pending). Run `reconciler migrate`"
+        )
 
 
 def _pending(connection: Connection) -> list[Migration]:

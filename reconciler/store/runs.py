@@ -121,7 +121,9 @@ def claim_runs(
 
 
 def _run(row: Sequence[Any]) -> Run:
-    run_id, fence, attempt, tf, dataset, phase, lane, start, end, symbols, ids, token, pages, written, counts, owner = row
+    run_id, fence, attempt, tf, dataset, phase, lane, start, end, symbols, ids, token, pages, written, counts, owner = (
+        row
+    )
     return Run(
         id=run_id,
         fence=fence,

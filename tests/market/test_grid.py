@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, time, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from itertools import pairwise
 from zoneinfo import ZoneInfo
@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.errors import CalendarEndError
-from reconciler.jobs import Lane
 from reconciler.market import grid
 from reconciler.market.calendar import load_calendar, new_york_midnight
 from reconciler.timeframes import Timeframe
@@ -23,7 +22,6 @@ CALENDAR = load_calendar()
 NEW_YORK = ZoneInfo("America/New_York")
 OPENING, CLOSING = datetime(2000, 1, 2, tzinfo=UTC), datetime(2028, 12, 29, tzinfo=UTC)
 M15, H1, H4, D1 = Timeframe
-SETTLE = timedelta(minutes=16)
 
 pytestmark = pytest.mark.filterwarnings("ignore:Series.values returning")  # exchange_calendars on pandas 3.1
 
@@ -87,9 +85,7 @@ def test_market_buckets_of_two_years_match_a_walk_over_exchange_calendars(timefr
 
 @pytest.mark.parametrize("timeframe", Timeframe)
 def test_regular_buckets_of_two_years_match_a_walk_over_exchange_calendars(timeframe: Timeframe) -> None:
-    assert grid.regular_buckets(CALENDAR, timeframe, TWO_YEARS) == set(
-        walked_buckets(timeframe, regular=True)
-    )
+    assert grid.regular_buckets(CALENDAR, timeframe, TWO_YEARS) == set(walked_buckets(timeframe, regular=True))
 
 
 @pytest.mark.parametrize(
@@ -213,9 +209,7 @@ def test_buckets_are_ordered_on_the_grid_and_inside(timeframe: Timeframe, window
 
 
 @given(timeframes, windows(), st.floats(0, 1))
-def test_cut_at_a_bucket_boundary_loses_and_doubles_nothing(
-    timeframe: Timeframe, window: Window, share: float
-) -> None:
+def test_cut_at_a_bucket_boundary_loses_and_doubles_nothing(timeframe: Timeframe, window: Window, share: float) -> None:
     cut = grid.floor(timeframe, window.start + window.length * share)
     if not window.start < cut < window.end:
         return
@@ -259,180 +253,8 @@ def test_buckets_before_the_first_session_are_refused() -> None:
         grid.buckets_before(CALENDAR, D1, utc("2000-01-04T05:00"), 2)
 
 
-@pytest.mark.parametrize(
-    ("timeframe", "now", "end"),
-    [
-        pytest.param(M15, "2024-07-01T08:30:59", "2024-06-29T00:00", id="m15 first bucket not settled"),
-        pytest.param(M15, "2024-07-01T08:31", "2024-07-01T08:15", id="m15 first bucket settled"),
-        pytest.param(M15, "2024-07-02T00:16", "2024-07-02T00:00", id="m15 last bucket of the day"),
-        pytest.param(M15, "2024-07-02T07:59", "2024-07-02T00:00", id="m15 night"),
-        pytest.param(M15, "2024-07-07T12:00", "2024-07-06T00:00", id="m15 weekend"),
-        pytest.param(M15, "2024-07-04T18:00", "2024-07-03T21:00", id="m15 holiday after a half day"),
-        pytest.param(H1, "2024-07-01T14:16", "2024-07-01T14:00", id="h1"),
-        pytest.param(H4, "2024-01-03T04:15", "2024-01-03T00:00", id="h4 last winter bucket still open"),
-        pytest.param(H4, "2024-01-03T04:16", "2024-01-03T04:00", id="h4 last winter bucket settled"),
-        pytest.param(D1, "2024-07-02T00:15", "2024-06-29T04:00", id="d1 not settled: Friday's"),
-        pytest.param(D1, "2024-07-02T00:16", "2024-07-02T04:00", id="d1 due at extended close"),
-        pytest.param(D1, "2024-07-03T21:16", "2024-07-04T04:00", id="d1 half day due three hours earlier"),
-        pytest.param(D1, "2024-03-10T12:00", "2024-03-09T05:00", id="d1 on the day of the clock change"),
-    ],
-)
-def test_wanted_ends_with_the_last_settled_bucket(timeframe: Timeframe, now: str, end: str) -> None:
-    window = grid.wanted(CALENDAR, timeframe, 30, utc(now), SETTLE)
-    assert window is not None
-    assert window.end == utc(end)
-
-
-@pytest.mark.parametrize(
-    ("timeframe", "history_days", "now", "start"),
-    [
-        pytest.param(M15, 30, "2024-08-01T15:00", "2024-07-02T04:00", id="summer"),
-        pytest.param(M15, 27, "2024-08-01T15:00", "2024-07-05T04:00", id="next session after Fourth of July"),
-        pytest.param(H4, 30, "2024-02-01T15:00", "2024-01-02T04:00", id="h4 floored to its grid in winter"),
-        pytest.param(D1, 30, "2024-02-01T15:00", "2024-01-02T05:00", id="d1 at midnight"),
-        pytest.param(D1, 1, "2024-07-03T02:00", "2024-07-01T04:00", id="the date is New York's"),
-        pytest.param(D1, 999_999, "2024-07-03T02:00", "2000-01-03T05:00", id="clamped to the calendar"),
-    ],
-)
-def test_wanted_starts_at_a_session(timeframe: Timeframe, history_days: int, now: str, start: str) -> None:
-    window = grid.wanted(CALENDAR, timeframe, history_days, utc(now), SETTLE)
-    assert window is not None
-    assert window.start == utc(start)
-
-
-@pytest.mark.parametrize(
-    ("timeframe", "history_days", "now"),
-    [
-        pytest.param(D1, 1, "2024-07-07T15:00", id="Sunday: history starts on Monday"),
-        pytest.param(M15, 0, "2024-07-01T08:20", id="first bucket of the day not settled"),
-        pytest.param(M15, 30, "2000-01-03T09:20", id="nothing closed since the calendar begins"),
-        pytest.param(D1, 30, "2000-01-03T15:00", id="no day closed since the calendar begins"),
-    ],
-)
-def test_nothing_is_wanted_before_something_closed(timeframe: Timeframe, history_days: int, now: str) -> None:
-    assert grid.wanted(CALENDAR, timeframe, history_days, utc(now), SETTLE) is None
-
-
-@given(
-    timeframes,
-    st.integers(0, 800),
-    st.timedeltas(timedelta(), timedelta(minutes=20)),
-    instants,
-    st.timedeltas(timedelta(), timedelta(days=5)),
-)
-def test_wanted_never_moves_back(
-    timeframe: Timeframe, history_days: int, settle: timedelta, now: datetime, later: timedelta
-) -> None:
-    then = min(now + later, CLOSING)
-    one = grid.wanted(CALENDAR, timeframe, history_days, now, settle)
-    two = grid.wanted(CALENDAR, timeframe, history_days, then, settle)
-    assert one is None or two is None or (one.start <= two.start and one.end <= two.end)
-
-
-@given(timeframes, st.integers(1, 800), instants)
-def test_wanted_holds_only_closed_buckets_and_ends_with_one(
-    timeframe: Timeframe, history_days: int, now: datetime
-) -> None:
-    window = grid.wanted(CALENDAR, timeframe, history_days, now, SETTLE)
-    if window is None:
-        return
-    last = grid.market_buckets(CALENDAR, timeframe, Window(window.end - timedelta(days=1), window.end))[-1]
-    assert grid.next_bucket(timeframe, last) == window.end
-    assert grid.floor(timeframe, window.start) == window.start
-    assert window.end + SETTLE <= now or timeframe is D1
-
-
-def test_time_after_the_calendar_is_refused() -> None:
-    now = utc("2029-01-01T05:00")
-    with pytest.raises(CalendarEndError, match=r"2029-01-01.*upgrade reconciler"):
-        grid.wanted(CALENDAR, M15, 30, now, SETTLE)
-    with pytest.raises(CalendarEndError, match=r"2029-01-01.*upgrade reconciler"):
-        grid.count_buckets(CALENDAR, M15, Window(now - timedelta(days=1), now + timedelta(hours=1)))
-    assert grid.count_buckets(CALENDAR, M15, Window(now - timedelta(days=3), now)) == 64
-
-
-@pytest.mark.parametrize(
-    ("timeframe", "lane", "window", "bounds"),
-    [
-        pytest.param(
-            M15,
-            Lane.BACKFILL,
-            Window(utc("2024-07-01T04:00"), utc("2024-07-02T00:00")),
-            (utc("2024-07-01T04:00"), utc("2024-07-01T23:59:59.999")),
-            id="backfill as cut",
-        ),
-        pytest.param(
-            M15,
-            Lane.LIVE,
-            Window(utc("2024-06-29T00:00"), utc("2024-07-01T08:15")),
-            (utc("2024-06-28T23:30"), utc("2024-07-01T08:14:59.999")),
-            id="live Monday reads Friday's last two again",
-        ),
-        pytest.param(
-            D1,
-            Lane.CATCH_UP,
-            Window(utc("2024-07-01T04:00"), utc("2024-07-02T04:00")),
-            (utc("2024-07-01T04:00"), utc("2024-07-01T23:59:59.999")),
-            id="d1 ends with extended hours, not in the future",
-        ),
-        pytest.param(
-            D1,
-            Lane.LIVE,
-            Window(utc("2024-07-03T04:00"), utc("2024-07-08T04:00")),
-            (utc("2024-07-01T04:00"), utc("2024-07-05T23:59:59.999")),
-            id="d1 window that ends after a weekend",
-        ),
-        pytest.param(
-            D1,
-            Lane.CATCH_UP,
-            Window(utc("2024-07-03T04:00"), utc("2024-07-05T04:00")),
-            (utc("2024-07-03T04:00"), utc("2024-07-03T20:59:59.999")),
-            id="d1 half day before a holiday",
-        ),
-        pytest.param(
-            H4,
-            Lane.CATCH_UP,
-            Window(utc("2024-01-02T05:00"), utc("2024-01-03T05:00")),
-            (utc("2024-01-02T04:00"), utc("2024-01-03T03:59:59.999")),
-            id="h4 off the grid is floored",
-        ),
-    ],
-)
-def test_request_bounds(
-    timeframe: Timeframe, lane: Lane, window: Window, bounds: tuple[datetime, datetime]
-) -> None:
-    assert grid.request_bounds(CALENDAR, timeframe, window, lane) == bounds
-
-
-@given(timeframes, windows(), st.sampled_from(Lane))
-def test_request_asks_for_every_bucket_of_its_slice(timeframe: Timeframe, window: Window, lane: Lane) -> None:
-    buckets = grid.market_buckets(CALENDAR, timeframe, window)
-    if not buckets or window.start < OPENING + timedelta(days=5):
-        return
-    start, end = grid.request_bounds(CALENDAR, timeframe, window, lane)
-    assert start <= buckets[0]
-    assert buckets[-1] <= end < window.end
-    assert grid.floor(timeframe, start) == start
-    if lane is Lane.LIVE:
-        assert grid.count_buckets(CALENDAR, timeframe, Window(start, buckets[0])) in (2, 3)
-
-
-@given(timeframes, windows(), st.sampled_from(Lane))
-def test_request_bounds_of_equal_slices_in_any_zone_are_equal(
-    timeframe: Timeframe, window: Window, lane: Lane
-) -> None:
-    if not grid.count_buckets(CALENDAR, timeframe, window) or window.start < OPENING + timedelta(days=5):
-        return
-    elsewhere = timezone(timedelta(hours=5, minutes=30))
-    local = Window(window.start.astimezone(elsewhere), window.end.astimezone(elsewhere))
-    bounds = grid.request_bounds(CALENDAR, timeframe, window, lane)
-    assert grid.request_bounds(CALENDAR, timeframe, local, lane) == bounds
-
-
 @given(timeframes, windows(), st.integers(1, 500))
-def test_split_window_fills_every_piece_but_the_last(
-    timeframe: Timeframe, window: Window, bucket_count: int
-) -> None:
+def test_split_window_fills_every_piece_but_the_last(timeframe: Timeframe, window: Window, bucket_count: int) -> None:
     pieces = grid.split_window(CALENDAR, timeframe, window, bucket_count)
     counts = [grid.count_buckets(CALENDAR, timeframe, piece) for piece in pieces]
     assert sum(counts) == grid.count_buckets(CALENDAR, timeframe, window)

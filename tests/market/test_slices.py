@@ -162,9 +162,7 @@ def test_all_but_the_last_slice_are_as_full_as_they_can_be(
 def test_cuts_lie_at_the_end_of_a_market_bucket(timeframe: Timeframe, gap: Window, symbol_count: int) -> None:
     pieces = cut_gap(CALENDAR, timeframe, gap, symbol_count, NEVER)
     for piece in pieces[:-1]:
-        last = market_buckets(
-            CALENDAR, timeframe, Window(piece.window.end - timedelta(days=1), piece.window.end)
-        )
+        last = market_buckets(CALENDAR, timeframe, Window(piece.window.end - timedelta(days=1), piece.window.end))
         assert last[-1] + timeframe.duration == piece.window.end
 
 
@@ -180,9 +178,7 @@ def test_one_bucket_larger_than_a_page_is_one_live_slice() -> None:
         pytest.param("2024-07-02T15:00", "2024-07-01T04:00", id="during a session: it and the one before"),
         pytest.param("2024-07-01T15:00", "2024-06-28T04:00", id="Monday reaches Friday"),
         pytest.param("2024-07-06T00:00", "2024-07-03T04:00", id="Friday evening, over a holiday"),
-        pytest.param(
-            "2024-07-09T04:00", "2024-07-05T04:00", id="daily end at midnight belongs to the day before"
-        ),
+        pytest.param("2024-07-09T04:00", "2024-07-05T04:00", id="daily end at midnight belongs to the day before"),
         pytest.param("2024-01-04T04:00", "2024-01-02T05:00", id="h4 end on the next UTC date"),
     ],
 )

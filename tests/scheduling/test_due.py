@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from uuid import UUID
 
 import pytest
@@ -91,9 +92,7 @@ def test_places_in_the_queue_follow_lane_then_urgency() -> None:
 def test_share_gives_a_tenth_at_least_and_the_rest_by_urgency(
     places: int, demand: dict[str, int], expected: dict[str, int]
 ) -> None:
-    assert share(places, {Timeframe(k): v for k, v in demand.items()}) == {
-        Timeframe(k): v for k, v in expected.items()
-    }
+    assert share(places, {Timeframe(k): v for k, v in demand.items()}) == {Timeframe(k): v for k, v in expected.items()}
 
 
 @given(st.integers(0, 1000), st.dictionaries(st.sampled_from(Timeframe), st.integers(0, 5000)))
@@ -119,5 +118,5 @@ def test_schedule_never_exceeds_a_lane_and_covers_each_gap_at_most_once(
         assert sum(r.lane is lane for r in runs) <= places
     for g in gaps:
         pieces = sorted(r.window for r in runs if r.definition_id == g.definition_id)
-        assert all(a.end <= b.start for a, b in zip(pieces, pieces[1:], strict=False))
+        assert all(a.end <= b.start for a, b in pairwise(pieces))
         assert all(g.window.start <= p.start and p.end <= g.window.end for p in pieces)
