@@ -25,7 +25,7 @@ def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     if request.param == "15" and not DEBIAN_15.is_dir():
         pytest.skip("Debian's PostgreSQL 15 is not installed")
     binaries = find_binaries() if request.param == "18" else binaries_in(DEBIAN_15)
-    with start_cluster(binaries, tmp_path_factory.mktemp(f"pg{request.param}"), durable=False) as conninfo:
+    with start_cluster(binaries, tmp_path_factory.mktemp(f"pg{request.param}"), durable=False, temporary=True) as conninfo:
         yield conninfo
 
 

@@ -97,7 +97,7 @@ class Document(StrictModel):
         min_length=1, description="The bar lengths: a list of names, or a mapping of names to settings."
     )
     batch_size: BatchSize = Field(default=50, description="Phase 2: symbols in one request, at most.")
-    active_phase: Phase = Field(description="1: one symbol a request. 2: a batch of symbols a request.")
+    active_phase: Phase = Field(description="Phase 1 asks for one symbol a request, phase 2 for a batch of symbols.")
     provider: ProviderSection = Field(
         default=ProviderSection(), description="Where bars come from; every key has a default."
     )

@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from reconciler.desired import nodes
-from reconciler.desired.document import Document, ProviderSection, TimeframeSection
+from reconciler.desired.document import Document, ProviderSection, TimeframeSection, UniverseSection
 from reconciler.desired.explanations import Mistake, explain
 from reconciler.desired.model import TIMEFRAME_DEFAULTS, Config, Phase, Provider, TimeframeSpec
 from reconciler.desired.model import default_settle_seconds as default_settle
@@ -54,10 +54,10 @@ def load_config(path: Path) -> LoadedConfig:
     root = _compose(path, file, report)
     loading = _Loading(root, nodes.NodeReader(file, report), report, path.parent)
     document = loading.validate()
-    symbols = loading.read_universe()
+    universe = loading.read_universe()
     if document is None or report.problems:
         raise ConfigError(report.problems)
-    return LoadedConfig(_resolve(document, symbols), path, loading.lines(symbols))
+    return LoadedConfig(_resolve(document, universe.symbols), path, loading.lines(universe))
 
 
 def _compose(path: Path, file: str, report: Report) -> MappingNode:
@@ -73,6 +73,14 @@ def _compose(path: Path, file: str, report: Report) -> MappingNode:
         at = nodes.NodeReader(file, report).position(root)
         report.add(at, Code.WRONG_KIND, f"the file must be a mapping of keys, not {_describe(root)}")
     raise ConfigError(report.problems)
+
+
+@dataclass(frozen=True)
+class _Universe:
+    """Symbols, and the ones left out, each with the first place that names it."""
+
+    symbols: Mapping[str, Position]
+    excluded: Mapping[str, Position]
 
 
 @dataclass(frozen=True)
@@ -115,23 +123,27 @@ class _Loading:
             found = child
         return found
 
-    def read_universe(self) -> dict[str, Position]:
-        """Each symbol of the universe and the first place that names it; problems are reported."""
-        found = nodes.find_child(self.root, "universe")
-        if found is None or not isinstance(found[1], MappingNode):
-            return {}
+    def read_universe(self) -> _Universe:
+        """What is under ``universe``; problems with symbols and their files are reported."""
         before = len(self.report.problems)
         symbols = collect_symbols(self._listed("symbols"), self.report)
         for name, at in self._listed("files"):
             symbols = read_symbol_file(name, self.base, at, self.report) | symbols
-        symbols = exclude_symbols(symbols, self._excluded(), self.report)
+        excluded = collect_symbols(self._listed("exclude"), self.report)
+        symbols = exclude_symbols(symbols, excluded, self.report)
         if not symbols and len(self.report.problems) == before:
-            at = self.reader.position(found[1])
-            self.report.add(at, Code.EMPTY_UNIVERSE, "the universe is empty; list at least one symbol")
-        return symbols
+            self._add_empty_universe()
+        return _Universe(symbols, excluded)
 
-    def _excluded(self) -> dict[str, Position]:
-        return collect_symbols(self._listed("exclude"), self.report)
+    def _add_empty_universe(self) -> None:
+        """Silent where the universe is missing or malformed, which validation has reported."""
+        section = self._locate(("universe",))[1]
+        if section is self.root or not isinstance(section, MappingNode):
+            return
+        known = UniverseSection.model_fields
+        if all(key.value in known and isinstance(value, SequenceNode) for key, value in section.value):
+            at = self.reader.position(section)
+            self.report.add(at, Code.EMPTY_UNIVERSE, "the universe is empty; list at least one symbol")
 
     def _listed(self, key: str) -> Iterator[tuple[str, Position]]:
         """The scalars of a list under ``universe``; validation reports whatever else is there."""
@@ -141,13 +153,13 @@ class _Loading:
                 if isinstance(item, ScalarNode):
                     yield item.value, self.reader.position(item)
 
-    def lines(self, symbols: Mapping[str, Position]) -> Lines:
+    def lines(self, universe: _Universe) -> Lines:
         """Where each key, timeframe and symbol was written; for a file without problems."""
         lines: dict[tuple[str, ...], Position] = {}
         for key, value in self.root.value:
             self._add_lines((key.value,), key, value, lines)
-        lines |= {("universe", symbol): at for symbol, at in symbols.items()}
-        lines |= {("universe", "exclude", symbol): at for symbol, at in self._excluded().items()}
+        lines |= {("universe", symbol): at for symbol, at in universe.symbols.items()}
+        lines |= {("universe", "exclude", symbol): at for symbol, at in universe.excluded.items()}
         return lines
 
     def _add_lines(self, path: tuple[str, ...], key: Node, value: Node, lines: dict[tuple[str, ...], Position]) -> None:

@@ -25,7 +25,7 @@ _MAX_DEPTH = 4
 """No key lies deeper; what is written there is reported by its parent, so it is never visited."""
 
 _NOTHING = frozenset({"", "~", "null", "Null", "NULL"})
-_DECIMAL = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,17})")
+_DECIMAL = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,999})")  # int() itself refuses 4,300 digits
 _AMBIGUOUS = re.compile(
     r"[-+]?(?:0[0-9_]+|0[xob][0-9a-f_]+|[0-9]+_[0-9_]*|[0-9][0-9_]*(?::[0-5]?[0-9])+)(?:\.[0-9_]*)?",
     re.IGNORECASE,
@@ -63,7 +63,8 @@ def _is_safe_to_expand(text: str, file: str, report: Report) -> bool:
         at = _position(event.start_mark, file)
         tag = getattr(event, "tag", None)
         if tag is not None:
-            report.add(at, Code.TAG, f"the tag {quote(tag)} is not supported; write the plain value")
+            shown = quote(tag.replace("tag:yaml.org,2002:", "!!"))
+            report.add(at, Code.TAG, f"the tag {shown} is not supported; write the plain value")
         elif isinstance(event, yaml.AliasEvent):
             aliases += 1
             if aliases > MAX_ALIASES:
@@ -124,7 +125,7 @@ class NodeReader:
         entries: dict[str, tuple[Node, Node]] = {}
         for key, value in node.value:
             if not isinstance(key, ScalarNode):
-                self._add(key, Code.WRONG_KIND, "a key must be text")
+                self._add(key, Code.WRONG_KIND, "a key, or the name of a timeframe, must be text")
             elif key.value in entries:
                 first = self.position(entries[key.value][0])
                 self._add(

@@ -60,20 +60,24 @@ def _timeframes(description: str, section: JsonObject) -> JsonObject:
 
 def _timeframe(timeframe: Timeframe, section: JsonObject) -> JsonObject:
     days, priority = TIMEFRAME_DEFAULTS[timeframe]
-    properties = {name: _without_null(settings) for name, settings in section["properties"].items()}
+    properties = {name: _flatten(settings) for name, settings in section["properties"].items()}
     properties["history"]["default"] = f"{days}d"
     properties["priority"]["default"] = priority
     return {**section, "title": timeframe.value, "type": ["object", "null"], "properties": properties}
 
 
 def _settle_after(properties: JsonObject) -> None:
-    properties["settle_after"] = _without_null(properties["settle_after"])
+    properties["settle_after"] = _flatten(properties["settle_after"])
 
 
-def _without_null(setting: JsonObject) -> JsonObject:
-    """``setting`` as its one real alternative, which keeps completion short; the default is told in words."""
+def _flatten(setting: JsonObject) -> JsonObject:
+    """``setting`` without ``anyOf`` and ``default: null``, of which editors would offer null first."""
     (wanted,) = (kind for kind in setting["anyOf"] if kind != {"type": "null"})
-    return {**wanted, "title": setting["title"], "description": setting["description"]}
+    flat = {**wanted, "title": setting["title"], "description": setting["description"]}
+    flat["type"] = [wanted["type"], "null"]
+    if "enum" in wanted:
+        flat["enum"] = [*wanted["enum"], None]
+    return flat
 
 
 if __name__ == "__main__":

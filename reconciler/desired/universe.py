@@ -13,7 +13,7 @@ from reconciler.desired.texts import UnreadableTextError, read_text
 Listed = Iterable[tuple[str, Position]]
 
 _SYMBOL = re.compile(SYMBOL_PATTERN)
-_LABEL = re.compile(r"([A-Z]+_)?BATCH_?[0-9]*", re.IGNORECASE)
+_LABEL = re.compile(r"([A-Z]+_)?BATCH_?[0-9]+", re.IGNORECASE)
 
 
 def collect_symbols(listed: Listed, report: Report) -> dict[str, Position]:

@@ -66,6 +66,11 @@ def test_one_summer_day_of_quarters_is_catch_up_while_it_fits_a_page(symbol_coun
     assert cut_gap(CALENDAR, M15, gap, symbol_count, NEVER) == [Slice(gap, lane, symbol_count * 64)]
 
 
+def test_gap_of_exactly_one_page_is_catch_up() -> None:
+    gap = span("2024-06-03", "2024-07-02")
+    assert cut_gap(CALENDAR, D1, gap, 500, NEVER) == [Slice(gap, Lane.CATCH_UP, 10_000)]
+
+
 def test_slice_knows_its_pages() -> None:
     (piece,) = cut_gap(CALENDAR, M15, span("2024-07-01", "2024-07-02"), 500, NEVER)
     assert (piece.lane, piece.expected_bars, piece.pages) == (Lane.BACKFILL, 32_000, 4)
@@ -170,6 +175,11 @@ def test_one_bucket_larger_than_a_page_is_one_live_slice() -> None:
     gap = Window(utc("2024-07-01T13:30"), utc("2024-07-01T14:00"))
     pieces = cut_gap(CALENDAR, M15, gap, 6_000, gap.start)
     assert [piece.expected_bars for piece in pieces] == [18_000, 18_000]
+
+
+def test_one_bucket_larger_than_a_chain_is_one_backfill_slice() -> None:
+    pieces = cut_gap(CALENDAR, D1, span("2024-07-01", "2024-07-03"), 200_001, NEVER)
+    assert [(piece.lane, piece.pages) for piece in pieces] == [(Lane.BACKFILL, 21)] * 2
 
 
 @pytest.mark.parametrize(

@@ -131,6 +131,18 @@ def test_time_after_the_calendar_is_refused() -> None:
     assert grid.count_buckets(CALENDAR, M15, Window(now - timedelta(days=3), now)) == 64
 
 
+def test_time_before_the_calendar_is_refused() -> None:
+    start = utc("2000-01-01T05:00")
+    with pytest.raises(CalendarEndError, match=r"1999-12-31.*ask for a later day"):
+        grid.count_buckets(CALENDAR, M15, Window(start - timedelta(hours=1), utc("2000-01-05T05:00")))
+    assert grid.count_buckets(CALENDAR, M15, Window(start, utc("2000-01-05T05:00"))) == 128
+
+
+def test_buckets_before_a_time_after_the_calendar_are_refused() -> None:
+    with pytest.raises(CalendarEndError, match=r"2029-01-02.*upgrade reconciler"):
+        grid.buckets_before(CALENDAR, M15, utc("2029-01-02T15:00"), 2)
+
+
 @pytest.mark.parametrize(
     ("timeframe", "lane", "window", "bounds"),
     [

@@ -1,0 +1,291 @@
+"""An embedded PostgreSQL: a child of the command that needs it, gone with that command.
+
+Its folder holds ``data``, a lock, a log and the socket. As root it runs as an unprivileged account; where that
+account cannot reach the folder (below a 0700 home) the data lie in ``/var/tmp`` and the folder names the place.
+Nothing is chmod-ed but what is made here.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import hashlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+from psycopg.conninfo import make_conninfo
+
+from reconciler.errors import StoreError
+from reconciler.store.postgres_binaries import (
+    Account,
+    Binaries,
+    can_reach,
+    copy_binaries,
+    find_account,
+    find_binaries,
+)
+
+DATABASE = "reconciler"
+
+_LONGEST_SOCKET_FOLDER = 90  # a socket's path has 107 bytes, of which PostgreSQL's own name takes 15
+_POLL_SECONDS = 0.05
+_STOP_SECONDS = 60.0
+_PR_SET_PDEATHSIG = 1
+_SETTINGS = {"listen_addresses": "", "max_connections": "50", "shared_buffers": "64MB", "log_destination": "stderr"}
+_NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where one cluster lives: ``state`` is the folder that its account can reach."""
+
+    state: Path
+    account: Account | None
+
+    @property
+    def data(self) -> Path:
+        return self.state / "data"
+
+    @property
+    def log(self) -> Path:
+        return self.state / "postgres.log"
+
+    @property
+    def sockets(self) -> Path:
+        own = self.state / "socket"
+        if len(str(own)) <= _LONGEST_SOCKET_FOLDER:
+            return own
+        return Path("/tmp") / f"reconciler-{_digest(self.state)}"  # noqa: S108 - made 0700, its owner is checked
+
+    def conninfo(self, database: str) -> str:
+        return make_conninfo(host=str(self.sockets), user="postgres", dbname=database, connect_timeout=5)
+
+
+@contextmanager
+def open_embedded(folder: Path, *, create: bool, temporary: bool = False) -> Iterator[str]:
+    """The connection string of the cluster in ``folder``, started for the block unless another command runs it.
+
+    ``create`` makes it when the folder is not there; ``temporary`` deletes it afterwards. A cluster that another
+    command runs is used and left running. Raises StoreError: no folder, no binaries, another major version, or
+    PostgreSQL's own words when it will not start.
+    """
+    if not create and not folder.is_dir():
+        raise StoreError(
+            f"DATABASE_URL is not set, and there is no {folder.name}/ in this folder. "
+            "Set DATABASE_URL, or run `reconciler up CONFIG` to make an embedded database here"
+        )
+    with start_cluster(find_binaries(), folder, temporary=temporary) as conninfo:
+        _ensure_database(conninfo)
+        yield make_conninfo(conninfo, dbname=DATABASE)
+
+
+@contextmanager
+def start_cluster(
+    binaries: Binaries, folder: Path, *, durable: bool = True, temporary: bool = False
+) -> Iterator[str]:
+    """The connection string (database ``postgres``) of the cluster in ``folder``, made when it is not there yet."""
+    folder = folder.absolute()
+    folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+    account = find_account()
+    place = _Place(_reachable(folder, account), account)
+    with _locked(folder):
+        _make_state(place, binaries)
+        server = None if _is_settled(place) else _start(place, _runnable(binaries, place), durable=durable)
+    try:
+        yield place.conninfo("postgres")
+    finally:
+        if server is not None:
+            _stop(server)
+            _remove_sockets(place)
+        if temporary:
+            shutil.rmtree(place.state, ignore_errors=True)
+
+
+def _reachable(folder: Path, account: Account | None) -> Path:
+    """The folder itself, or for a root whose account cannot enter it a place of its own, named in a file."""
+    if can_reach(account, folder):
+        return folder
+    elsewhere = Path("/var/tmp") / f"reconciler-{_digest(folder)}"  # noqa: S108 - made 0700, its owner is checked
+    (folder / "location").write_text(f"{elsewhere}\n", "utf-8")
+    return elsewhere
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(str(path).encode()).hexdigest()[:12]
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """One command at a time decides whether to start; the kernel frees the lock with the process."""
+    with (folder / "lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _make_state(place: _Place, binaries: Binaries) -> None:
+    _make_own(place.state, None if place.data.exists() else place.account, mode=0o755)
+    _make_own(place.sockets, place.account, mode=0o700)
+    if place.data.is_dir():
+        _check_version(place, binaries)
+        return
+    fresh = place.state / "data.new"
+    shutil.rmtree(fresh, ignore_errors=True)
+    _make_own(fresh, place.account, mode=0o700)
+    _run_initdb(place, _runnable(binaries, place), fresh)
+    fresh.rename(place.data)
+
+
+def _make_own(folder: Path, account: Account | None, *, mode: int) -> None:
+    """Make the folder for the account; one that somebody else made in our place is refused."""
+    if not folder.exists():
+        folder.mkdir(mode=mode)
+        if account is not None and mode == 0o700:
+            os.chown(folder, account.uid, account.gid)
+    owner = folder.stat().st_uid
+    if owner not in (os.geteuid(), account.uid if account else os.geteuid()):
+        raise StoreError(f"{folder} belongs to another user (uid {owner}); remove it, or set DATABASE_URL")
+
+
+def _check_version(place: _Place, binaries: Binaries) -> None:
+    made_by = (place.data / "PG_VERSION").read_text("utf-8").strip()
+    if made_by != str(binaries.major):
+        raise StoreError(
+            f"{place.data} was made by PostgreSQL {made_by}, and the one here is {binaries.major}, which cannot "
+            f"open it. Install version {made_by}, or set DATABASE_URL"
+        )
+
+
+def _runnable(binaries: Binaries, place: _Place) -> Binaries:
+    if can_reach(place.account, binaries.folder / "postgres"):
+        return binaries
+    return copy_binaries(binaries, place.state / f"postgresql-{binaries.major}", place.account)
+
+
+def _run_initdb(place: _Place, binaries: Binaries, fresh: Path) -> None:
+    arguments = ["-U", "postgres", "--auth-local=trust", "--auth-host=reject", "-E", "UTF8", "--locale=C.UTF-8"]
+    ended = subprocess.run(
+        [binaries.folder / "initdb", "-D", fresh, *arguments],
+        check=False,
+        cwd="/",
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        preexec_fn=_die_with_parent(signal.SIGTERM),  # noqa: PLW1509 - commands start it before any thread
+        **_identity(place.account),  # type: ignore[call-overload]  # a mapping of keyword arguments
+    )
+    if ended.returncode:
+        said = ended.stdout.decode(errors="replace").strip().splitlines()[-5:]
+        raise StoreError("a new database could not be made; initdb says: " + " / ".join(said))
+
+
+def _identity(account: Account | None) -> dict[str, object]:
+    return {} if account is None else account.popen
+
+
+def _start(place: _Place, binaries: Binaries, *, durable: bool) -> subprocess.Popen[bytes]:
+    settings = {**_SETTINGS, "unix_socket_directories": str(place.sockets), **({} if durable else _NOT_DURABLE)}
+    options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+    with place.log.open("wb") as log:
+        server = subprocess.Popen(
+            [binaries.folder / "postgres", "-D", place.data, *options],
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            # Ctrl-C in a terminal goes to the whole group; the server must outlive the command's own last writes.
+            start_new_session=True,
+            preexec_fn=_die_with_parent(signal.SIGINT),  # noqa: PLW1509 - commands start it before any thread
+            **_identity(place.account),  # type: ignore[call-overload]  # a mapping of keyword arguments
+        )
+    try:
+        _wait_until_ready(place, server)
+    except BaseException:
+        _stop(server)
+        raise
+    return server
+
+
+def _die_with_parent(number: signal.Signals) -> Callable[[], None] | None:
+    """Linux ends the child when the thread that made it is gone, even by kill -9; elsewhere there is no such thing."""
+    if sys.platform != "linux":
+        return None
+    libc = ctypes.CDLL(None)
+    parent = os.getpid()
+
+    def ask() -> None:
+        libc.prctl(_PR_SET_PDEATHSIG, int(number))
+        if os.getppid() != parent:
+            os._exit(1)
+
+    return ask
+
+
+def _wait_until_ready(place: _Place, server: subprocess.Popen[bytes]) -> None:
+    """Until it answers or ends; recovery after a crash may take as long as it takes."""
+    while server.poll() is None:
+        if _is_running(place):
+            return
+        time.sleep(_POLL_SECONDS)
+    lines = place.log.read_text("utf-8", errors="replace").strip().splitlines()[-5:]
+    raise StoreError("the embedded PostgreSQL did not start; it says: " + " / ".join(lines))
+
+
+def _is_settled(place: _Place) -> bool:
+    """Whether a server answers, once one that another command starts or stops just now has made up its mind."""
+    while not _is_running(place):
+        if not _is_alive(place):
+            return False
+        time.sleep(_POLL_SECONDS)
+    return True
+
+
+def _is_alive(place: _Place) -> bool:
+    """Whether the process in ``postmaster.pid`` is this cluster's; after a reboot the number may be anybody's."""
+    try:
+        pid = int((place.data / "postmaster.pid").read_text("utf-8").split()[0])
+        return Path(f"/proc/{pid}/cwd").readlink() == place.data.resolve()
+    except (OSError, ValueError, IndexError):
+        return False
+
+
+def _is_running(place: _Place) -> bool:
+    try:
+        psycopg.connect(place.conninfo("postgres")).close()
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+def _stop(server: subprocess.Popen[bytes]) -> None:
+    """Fast shutdown: sessions are ended, everything committed is kept."""
+    server.send_signal(signal.SIGINT)
+    try:
+        server.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        # Immediate shutdown; the next start recovers from the log.
+        server.send_signal(signal.SIGQUIT)
+        server.wait()
+
+
+def _remove_sockets(place: _Place) -> None:
+    if place.sockets.parent != place.state:
+        shutil.rmtree(place.sockets, ignore_errors=True)
+
+
+def _ensure_database(conninfo: str) -> None:
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        known = connection.execute("SELECT FROM pg_database WHERE datname = %s", (DATABASE,)).fetchone()
+        if known is None:
+            try:
+                connection.execute(f"CREATE DATABASE {DATABASE}".encode())
+            except psycopg.errors.DuplicateDatabase:
+                return  # another command made it just now
