@@ -27,6 +27,7 @@ from reconciler.scheduling.due import build_schedule, build_wants
 from reconciler.store import definitions, revisions, runs
 from reconciler.store.bars import cover
 from reconciler.store.connection import Connections, transaction, try_lock_schedule
+from reconciler.store.migrate import check_schema
 from reconciler.worker import Outcome, Source, Worker
 
 log = logging.getLogger("reconciler.runner")
@@ -107,6 +108,7 @@ class Runner:
 
     def run(self) -> RunReport:
         """Tick as ``options`` say and report. Raises what makes this process useless: a wrong key, no database."""
+        check_schema(self._connections.get())
         beater = Beater(self._worker.leases, self._connections)
         beater.start()
         try:

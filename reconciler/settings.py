@@ -54,13 +54,14 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         keys=_read_keys(environment),
         provider_url=(environment.get("APCA_API_DATA_URL") or PROVIDER_URL).rstrip("/"),
         git_sha=environment.get("GITHUB_SHA") or environment.get("CI_COMMIT_SHA") or None,
-        actor=environment.get("GITHUB_ACTOR") or environment.get("USER") or environment.get("LOGNAME") or "unknown",
+        actor=environment.get("GITHUB_ACTOR") or environment.get("USER") or environment.get("LOGNAME") or "",
     )
 
 
 def _read_keys(environment: Mapping[str, str]) -> Keys | None:
     for id_name, secret_name in _KEY_NAMES:
-        key_id, secret = environment.get(id_name), environment.get(secret_name)
+        # A key pasted with its line break would otherwise fail as a malformed header.
+        key_id, secret = (environment.get(name, "").strip() for name in (id_name, secret_name))
         if key_id and secret:
             return Keys(key_id, secret)
         if key_id or secret:

@@ -166,9 +166,11 @@ class Worker:
         bars = count_buckets(self._calendar, run.timeframe, asked) + 2
         return -(-bars * len(run.symbols) // PAGE_LIMIT) + len(run.symbols) + 1
 
-    def kept(self, run: Run, session: str, asked: Window) -> frozenset[datetime] | None:
-        """The bar starts that the owner's session keeps; None keeps all."""
-        return None if session == "extended" else regular_buckets(self._calendar, run.timeframe, asked)
+    def kept(self, run: Run, session: str, start: datetime) -> frozenset[datetime] | None:
+        """The bar starts from ``start`` to the slice's end that the owner's session keeps; None keeps all."""
+        if session == "extended":
+            return None
+        return regular_buckets(self._calendar, run.timeframe, Window(start, run.slice.end))
 
     def request(self, run: Run, bucket: str, query: BarsQuery, token: str | None) -> Page:
         """One page, once the account's budget allows it; a 429 makes everybody wait and costs no attempt."""
@@ -236,7 +238,7 @@ class _Chain:
             adjustment=self._source.adjustment,
         )
         self._ids: dict[str, UUID] = dict(zip(run.symbols, run.symbol_ids, strict=True))
-        self._kept = worker.kept(run, self._source.session, self._asked)
+        self._kept = worker.kept(run, self._source.session, start)
         self._guard = PageGuard(worker.most_pages(run, self._asked))
         self._page_no = run.pages
         self._token = run.cursor_token

@@ -9,11 +9,11 @@ from pathlib import Path
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
-from reconciler.store.embedded import start_cluster
-from reconciler.store.postgres_binaries import binaries_in, find_binaries
 
 from reconciler.store.connection import Connection, connect
+from reconciler.store.embedded import start_cluster
 from reconciler.store.migrate import migrate
+from reconciler.store.postgres_binaries import binaries_in, find_binaries
 
 DEBIAN_15 = Path("/usr/lib/postgresql/15/bin")
 _numbers = itertools.count(1)
@@ -25,7 +25,8 @@ def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     if request.param == "15" and not DEBIAN_15.is_dir():
         pytest.skip("Debian's PostgreSQL 15 is not installed")
     binaries = find_binaries() if request.param == "18" else binaries_in(DEBIAN_15)
-    with start_cluster(binaries, tmp_path_factory.mktemp(f"pg{request.param}"), durable=False, temporary=True) as conninfo:
+    folder = tmp_path_factory.mktemp(f"pg{request.param}")
+    with start_cluster(binaries, folder, durable=False, temporary=True) as conninfo:
         yield conninfo
 
 
@@ -57,7 +58,8 @@ def dsn(cluster: str, template: str) -> Iterator[str]:
     for own in _database(cluster, template):
         with psycopg.connect(own, autocommit=True) as connection:
             connection.execute(
-                "UPDATE reconciler.identity SET database_oid = (SELECT oid FROM pg_database WHERE datname = current_database())"
+                "UPDATE reconciler.identity SET database_oid = "
+                "(SELECT oid FROM pg_database WHERE datname = current_database())"
             )
         yield own
 

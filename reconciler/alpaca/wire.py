@@ -119,25 +119,25 @@ def parse_page(body: bytes, symbols: Collection[str]) -> Page:
 def parse_error(status: int, body: bytes) -> ProviderError:
     """The error for a status other than 200; bodies may be JSON, HTML or nothing."""
     message = _message(body)
+    if status >= 500:
+        return TransientError(f"the provider failed ({status})")
     match status:
         case 401:
             # Seen: an HTML page of the web server, the same for a wrong and for a missing key.
             return AuthenticationError("the provider refused the API keys (401). Check APCA_API_KEY_ID and its secret")
         case 403:
             return EntitlementError(f"the account may not ask for this (403): {message or 'no reason given'}")
-        case 429:
-            return RateLimitedError("the provider's request limit is reached (429)")
-        case 414:
-            return BadRequestError("the request's address is too long (414); lower batch_size")
         case 408:
             return TransientError("the provider timed out (408)")
-        case _ if 500 <= status < 600:
-            return TransientError(f"the provider failed ({status})")
+        case 429:
+            return RateLimitedError("the provider's request limit is reached (429)")
         case _:
             return _refusal(status, message)
 
 
 def _refusal(status: int, message: str) -> BadRequestError:
+    if status == 414:
+        return BadRequestError("the request's address is too long (414); lower batch_size")
     named = _NAMED_SYMBOL.search(message) if status in (400, 422) else None
     if named:
         return InvalidSymbolError(f"the provider refused the symbol {named[1]} ({status})", symbol=named[1])

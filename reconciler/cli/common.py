@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,7 @@ from reconciler.settings import Settings, parse_as_of, read_settings
 EMBEDDED_FOLDER = Path(".reconciler")
 
 
-class _AsOf(click.ParamType):
+class _AsOf(click.ParamType[datetime]):
     name = "TIME"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
@@ -48,8 +50,17 @@ def format_option(*formats: str) -> Callable[[Callable[..., Any]], Callable[...,
 
 
 def environment() -> Settings:
-    """The settings of this process."""
-    return read_settings(os.environ)
+    """The settings of this process; the actor is the account it runs as where the environment names nobody."""
+    settings = read_settings(os.environ)
+    return settings if settings.actor else replace(settings, actor=_account())
+
+
+def _account() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        # A container may run under a number that no account has.
+        return f"uid {os.getuid()}"
 
 
 @contextmanager

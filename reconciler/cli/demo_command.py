@@ -14,12 +14,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import click
 
 from reconciler.errors import ReconcilerError
 
-_BACKFILL, _DAY_ONE, _DAY_TWO = "2010-08-18", "2010-08-19", "2010-08-20"
+_BACKFILL, _DAY_ONE, _DAY_TWO = "2010-08-11", "2010-08-12", "2010-08-13"
 _FILE = "universe.yaml"
 
 
@@ -47,7 +48,7 @@ def command() -> None:
     with tempfile.TemporaryDirectory(prefix="reconciler-demo-") as name:
         folder = Path(name)
         _say("An embedded PostgreSQL and the sandbox provider start in a temporary folder.")
-        with open_embedded(folder / ".reconciler", create=True) as dsn, _sandbox(folder) as (url, log):
+        with open_embedded(folder / ".reconciler", create=True, temporary=True) as dsn, _sandbox(folder) as (url, log):
             demo = _Demo(folder, log, _environment(dsn, url))
             measures = demo.play()
     _table(measures)
@@ -98,16 +99,11 @@ class _Demo:
         started = time.monotonic()
         self._reconciler("run", "--until-idle", "--as-of", day)
         new = self._read_log()[len(before) :]
-        return _Measure(
-            what,
-            phase,
-            definitions=self._count_definitions(phase),
-            requests=len(new),
-            bars=sum(int(record["bars"]) for record in new),
-            seconds=time.monotonic() - started,
-        )
+        seconds = time.monotonic() - started
+        bars = sum(record["bars"] for record in new)
+        return _Measure(what, phase, self._count_definitions(phase), len(new), bars, seconds)
 
-    def _read_log(self) -> list[dict[str, object]]:
+    def _read_log(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self._log.read_text("utf-8").splitlines()]
 
     def _count_definitions(self, phase: int) -> int:

@@ -83,10 +83,6 @@ def run_command(arguments: Sequence[str] | None = None) -> int:
     except ReconcilerError as error:
         _show(error)
         return error.exit_code
-    except BrokenPipeError:
-        # The reader went away (`| head`): nothing more to say, and nothing to flush at exit.
-        sys.stdout = None  # type: ignore[assignment]
-        return 0
     return result if isinstance(result, int) else 0
 
 

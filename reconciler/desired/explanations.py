@@ -1,4 +1,4 @@
-"""Validation errors of the document's models -> a code and a sentence that says what to write. Pure."""
+"""Validation errors of the document's models -> a code and a sentence that says what to write."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from reconciler.desired.document import Document, ProviderSection, TimeframeSect
 from reconciler.desired.durations import DURATION_ERROR
 from reconciler.desired.model import StrictModel
 from reconciler.desired.nodes import Path
-from reconciler.desired.problems import Code, list_choices
+from reconciler.desired.problems import Code, list_choices, quote
 from reconciler.timeframes import Timeframe
 
 Explanation = tuple[Code, str]
@@ -50,6 +50,11 @@ class Mistake:
         """The last step of the path; for an item of a list its number."""
         return str(self.path[-1])
 
+    @property
+    def name(self) -> str:
+        """The key, ready to print: it may be anything where a timeframe's name belongs."""
+        return quote(self.key)
+
 
 def explain(mistake: Mistake) -> Explanation:
     """Code and message for ``mistake``."""
@@ -64,7 +69,7 @@ def explain(mistake: Mistake) -> Explanation:
 
 def _explain_missing(mistake: Mistake) -> Explanation:
     description = Document.model_fields[mistake.key].description
-    return Code.MISSING_KEY, f"`{mistake.key}` is required: {description}"
+    return Code.MISSING_KEY, f"{mistake.name} is required: {description}"
 
 
 def _explain_unknown(mistake: Mistake) -> Explanation:
@@ -90,52 +95,52 @@ def _explain_timeframe(mistake: Mistake) -> Explanation:
 def _explain_choice(mistake: Mistake) -> Explanation:
     expected = mistake.context["expected"].replace("'", "`")
     hint = _suggest(str(mistake.value), re.findall("`([a-z]+)`", expected))
-    return Code.NOT_A_CHOICE, f"`{mistake.key}` must be {expected}, not {mistake.found}{hint}"
+    return Code.NOT_A_CHOICE, f"{mistake.name} must be {expected}, not {mistake.found}{hint}"
 
 
 def _explain_number(mistake: Mistake) -> Explanation:
-    return Code.WRONG_KIND, f"`{mistake.key}` must be a whole number, not {mistake.found}"
+    return Code.WRONG_KIND, f"{mistake.name} must be a whole number, not {mistake.found}"
 
 
 def _explain_bound(mistake: Mistake) -> Explanation:
     bounds = mistake.context
     bound = f"at least {bounds['ge']}" if "ge" in bounds else f"at most {bounds['le']}"
-    return Code.OUT_OF_RANGE, f"`{mistake.key}` must be {bound}, not {mistake.found}"
+    return Code.OUT_OF_RANGE, f"{mistake.name} must be {bound}, not {mistake.found}"
 
 
 def _explain_text(mistake: Mistake) -> Explanation:
     if isinstance(mistake.path[-1], int):
         return Code.WRONG_KIND, f"an item of `{mistake.path[-2]}` must be text, not {mistake.found}"
     hint = "; put it in quotes" if isinstance(mistake.value, int) else ""
-    return Code.WRONG_KIND, f"`{mistake.key}` must be text, not {mistake.found}{hint}"
+    return Code.WRONG_KIND, f"{mistake.name} must be text, not {mistake.found}{hint}"
 
 
 def _explain_form(mistake: Mistake) -> Explanation:
     pattern = mistake.context["pattern"]
     respelt = re.sub(r"[^a-z0-9_-]+", "-", str(mistake.value).lower()).strip("-")
     hint = f"; did you mean `{respelt}`?" if re.fullmatch(pattern, respelt) else ""
-    return Code.FORM, f"`{mistake.key}` must match `{pattern}`, not {mistake.found}{hint}"
+    return Code.FORM, f"{mistake.name} must match `{pattern}`, not {mistake.found}{hint}"
 
 
 def _explain_duration(mistake: Mistake) -> Explanation:
-    return Code.DURATION, f"`{mistake.key}` {mistake.detail}, not {mistake.found}"
+    return Code.DURATION, f"{mistake.name} {mistake.detail}, not {mistake.found}"
 
 
 def _explain_list(mistake: Mistake) -> Explanation:
-    return Code.WRONG_KIND, f"`{mistake.key}` must be a list, not {mistake.found}"
+    return Code.WRONG_KIND, f"{mistake.name} must be a list, not {mistake.found}"
 
 
 def _explain_mapping(mistake: Mistake) -> Explanation:
     expected = _MAPPINGS.get(mistake.path, "a mapping of keys to values")
-    return Code.WRONG_KIND, f"`{mistake.key}` must be {expected}, not {mistake.found}"
+    return Code.WRONG_KIND, f"{mistake.name} must be {expected}, not {mistake.found}"
 
 
 def _explain_too_short(mistake: Mistake) -> Explanation:
-    return Code.NO_TIMEFRAMES, f"`{mistake.key}` is empty; known: {list_choices(list(Timeframe))}"
+    return Code.NO_TIMEFRAMES, f"{mistake.name} is empty; known: {list_choices(list(Timeframe))}"
 
 
 def _explain_otherwise(mistake: Mistake) -> Explanation:
-    return Code.WRONG_KIND, f"`{mistake.key}`: {mistake.detail}, not {mistake.found}"
+    return Code.WRONG_KIND, f"{mistake.name}: {mistake.detail}, not {mistake.found}"
 
 
 _RULES: Mapping[str, Callable[[Mistake], Explanation]] = {

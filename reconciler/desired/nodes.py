@@ -21,6 +21,7 @@ Path = tuple[str | int, ...]
 LOADER: type[yaml.CSafeLoader | yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """The one on libyaml where PyYAML was built with it: ten times as fast, the same nodes."""
 MAX_ALIASES = 20
+MAX_NESTING = 100
 _MAX_DEPTH = 4
 """No key lies deeper; what is written there is reported by its parent, so it is never visited."""
 
@@ -35,14 +36,12 @@ _AMBIGUOUS = re.compile(
 def compose(text: str, file: str, report: Report) -> Node | None:
     """The root node of the only document, or None with the reason in ``report``."""
     try:
-        if _is_safe_to_expand(text, file, report):
+        if _is_safe_to_compose(text, file, report):
             return _root(yaml.compose(text, LOADER), file, report)
     except yaml.reader.ReaderError:
         report.add(_unprintable(text, file), Code.SYNTAX, "a control character; YAML allows only text")
     except yaml.MarkedYAMLError as error:
         _add_syntax_problem(error, text, file, report)
-    except RecursionError:
-        report.add(Position(file, 1, 1), Code.SYNTAX, "nested beyond reason; no key lies deeper than four")
     except ValueError:  # the loader without libyaml lets chr() fail on "\U00110000"
         report.add(Position(file, 1, 1), Code.SYNTAX, "an escape that is no character")
     return None
@@ -54,23 +53,31 @@ def _root(node: Node | None, file: str, report: Report) -> Node | None:
     return node
 
 
-def _is_safe_to_expand(text: str, file: str, report: Report) -> bool:
-    """Reports tags and too many aliases; the events are only read where the text may hold one."""
-    if not any(sign in text for sign in "!*"):
-        return True
-    aliases = 0
+def _is_safe_to_compose(text: str, file: str, report: Report) -> bool:
+    """Reports tags, too many aliases and endless nesting, on which libyaml's composer ends the process."""
+    aliases = depth = 0
     for event in yaml.parse(text, LOADER):
-        at = _position(event.start_mark, file)
+        if isinstance(event, yaml.AliasEvent):
+            aliases += 1
+        elif isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
         tag = getattr(event, "tag", None)
         if tag is not None:
             shown = quote(tag.replace("tag:yaml.org,2002:", "!!"))
+            at = _position(event.start_mark, file)
             report.add(at, Code.TAG, f"the tag {shown} is not supported; write the plain value")
-        elif isinstance(event, yaml.AliasEvent):
-            aliases += 1
-            if aliases > MAX_ALIASES:
-                report.add(at, Code.ALIASES, f"more than {MAX_ALIASES} aliases; write the values out")
-                return False
+        if aliases > MAX_ALIASES or depth > MAX_NESTING:
+            report.add(_position(event.start_mark, file), *_too_much(aliases))
+            return False
     return True
+
+
+def _too_much(aliases: int) -> tuple[Code, str]:
+    if aliases > MAX_ALIASES:
+        return Code.ALIASES, f"more than {MAX_ALIASES} aliases; write the values out"
+    return Code.SYNTAX, "nested beyond reason; no key lies deeper than four"
 
 
 def _add_syntax_problem(error: yaml.MarkedYAMLError, text: str, file: str, report: Report) -> None:

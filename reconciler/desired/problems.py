@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
-from reconciler.errors import ConfigError, Problem
+from reconciler.errors import Problem
 
 
 class Code(StrEnum):
@@ -90,11 +90,6 @@ class Report:
 
     def add(self, at: Position, code: Code, message: str) -> None:
         self.problems.append(Problem(*at, code, message))
-
-    def check(self) -> None:
-        """Raises ``ConfigError`` with everything collected so far, if anything was."""
-        if self.problems:
-            raise ConfigError(self.problems)
 
 
 def quote(text: str) -> str:

@@ -66,7 +66,8 @@ def first_market_bucket(calendar: Calendar, timeframe: Timeframe, window: Window
 def regular_buckets(calendar: Calendar, timeframe: Timeframe, window: Window) -> frozenset[datetime]:
     """Starts of the market buckets inside ``window`` that overlap the exchange's own hours; all of d1.
 
-    Made once per window, so that asking for each of 10,000 bars on a page costs one look-up.
+    Made once per window, so that asking for each of 10,000 bars on a page costs one look-up. For a request, the
+    window runs from its start to the *slice's* end: a d1 request ends within its last bucket, which would be lost.
     """
     line = _regular(calendar, timeframe)
     return frozenset(line.start(number) for number in _numbers(calendar, line, window))

@@ -96,7 +96,7 @@ class Conflict:
 
 @dataclass(frozen=True)
 class Plan:
-    """What an apply would do, in order. ``plan_id`` changes with anything an apply depends on, and with nothing else."""
+    """What an apply would do, in order. ``plan_id`` changes with what an apply depends on, and with nothing else."""
 
     owner: str
     changes: tuple[Change, ...]

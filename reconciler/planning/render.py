@@ -20,27 +20,33 @@ _ID_DIGITS = len("sha256:") + 12
 
 @dataclass(frozen=True)
 class Group:
-    """Changes that read the same: one action, phase, timeframe, reason and set of field changes."""
+    """Changes that read the same; several timeframes are one group where the same symbols change in each."""
 
     action: Action
     phase: int
-    timeframe: str
+    timeframes: tuple[str, ...]
     reason: Reason
     fields: tuple[tuple[str, Setting | None, Setting | None], ...]
     source: Source | None
     changes: tuple[Change, ...]
 
+    @property
+    def first(self) -> list[Change]:
+        """The changes of one timeframe; the others have the same."""
+        return [c for c in self.changes if c.key.timeframe == self.timeframes[0]]
+
 
 def fold(changes: Iterable[Change]) -> list[Group]:
-    """Equal changes together, in the order of their first; a batch that gains or loses members stands alone."""
-    groups: dict[tuple[object, ...], list[Change]] = {}
+    """Equal changes together, in the order of their first: by timeframe, then timeframes that change alike."""
+    by_timeframe: dict[tuple[object, ...], list[Change]] = {}
     for change in changes:
-        alone = change.key.symbol if change.reason is Reason.MEMBERS_CHANGED else None
-        key = (
-            change.action, change.key.batch_version, change.key.timeframe, change.reason, tuple(change.fields()), alone,
-        )  # fmt: skip
-        groups.setdefault(key, []).append(change)
-    return [_group(members) for members in groups.values()]
+        key = (change.action, change.key.batch_version, change.key.timeframe, change.reason, tuple(change.fields()))
+        by_timeframe.setdefault(key, []).append(change)
+    alike: dict[tuple[object, ...], list[Change]] = {}
+    for (action, phase, _, reason, fields), members in by_timeframe.items():
+        names = tuple((c.key.symbol, c.joined, c.left, len(c.after.symbols or ())) for c in members)
+        alike.setdefault((action, phase, reason, fields, names), []).extend(members)
+    return [_group(members) for members in alike.values()]
 
 
 def _group(changes: list[Change]) -> Group:
@@ -48,7 +54,7 @@ def _group(changes: list[Change]) -> Group:
     return Group(
         first.action,
         first.key.batch_version,
-        first.key.timeframe,
+        tuple(dict.fromkeys(c.key.timeframe for c in changes)),
         first.reason,
         tuple(first.fields()),
         first.source,
@@ -81,7 +87,7 @@ def _group_lines(group: Group, *, color: bool) -> Iterator[str]:
     count = len(group.changes)
     what = f"{count} x " if count > 1 else ""
     where = f"  ({group.source.file}:{group.source.line})" if group.source else ""
-    yield f"{mark} {what}{group.action} phase {group.phase} {group.timeframe:<3}  {group.reason}{where}"
+    yield f"{mark} {what}{group.action} phase {group.phase} {' '.join(group.timeframes)}  {group.reason}{where}"
     yield from _wrapped(_names(group))
     for name, before, after in group.fields:
         yield f"      {name}: {_shown(before)} -> {_shown(after)}"
@@ -89,8 +95,8 @@ def _group_lines(group: Group, *, color: bool) -> Iterator[str]:
 
 def _names(group: Group) -> list[str]:
     if group.phase == 1:
-        return [change.key.symbol for change in group.changes]
-    return [_batch_name(change) for change in group.changes]
+        return [change.key.symbol for change in group.first]
+    return [_batch_name(change) for change in group.first]
 
 
 def _batch_name(change: Change) -> str:
@@ -194,8 +200,8 @@ def _group_document(group: Group) -> dict[str, Any]:
     return {
         "action": group.action.value,
         "phase": group.phase,
-        "timeframe": group.timeframe,
+        "timeframes": list(group.timeframes),
         "reason": group.reason.value,
         "count": len(group.changes),
-        "symbols": [change.key.symbol for change in group.changes[:50]],
+        "symbols": [change.key.symbol for change in group.first[:50]],
     }

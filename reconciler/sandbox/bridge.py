@@ -93,8 +93,9 @@ def _extremes(day: Day, path: list[int], noise: bytes) -> tuple[list[int], list[
     """Highs and lows around each step, reaching the day's own where the path comes nearest to them."""
     span = day.high - day.low
     wicks = [span * byte // 8192 for byte in noise]
-    highs = [min(max(a, b) + wick, day.high) for (a, b), wick in zip(pairwise(path), wicks, strict=True)]
-    lows = [max(min(a, b) - wick, day.low) for (a, b), wick in zip(pairwise(path), wicks, strict=True)]
+    tops, bottoms = map(max, path[:-1], path[1:]), map(min, path[:-1], path[1:])
+    highs = [min(top + wick, day.high) for top, wick in zip(tops, wicks, strict=True)]
+    lows = [max(bottom - wick, day.low) for bottom, wick in zip(bottoms, wicks, strict=True)]
     last = len(wicks) - 1
     highs[min(path.index(max(path)), last)] = day.high
     lows[min(path.index(min(path)), last)] = day.low

@@ -32,8 +32,8 @@ class RefillingLimiter:
     """A bucket of ``per_minute`` requests, refilled evenly at that rate: what was measured."""
 
     per_minute: int
-    _levels: dict[str, tuple[float, float]] = field(default_factory=dict)
-    _lock: Lock = field(default_factory=Lock)
+    _levels: dict[str, tuple[float, float]] = field(default_factory=dict, repr=False, compare=False)
+    _lock: Lock = field(default_factory=Lock, repr=False, compare=False)
 
     def take(self, key_id: str, now: float) -> Grant | None:
         rate = self.per_minute / _MINUTE_SECONDS
@@ -51,8 +51,8 @@ class FixedWindowLimiter:
     """``per_minute`` requests in each minute that begins with the first one: what staff describe."""
 
     per_minute: int
-    _windows: dict[str, tuple[float, int]] = field(default_factory=dict)
-    _lock: Lock = field(default_factory=Lock)
+    _windows: dict[str, tuple[float, int]] = field(default_factory=dict, repr=False, compare=False)
+    _lock: Lock = field(default_factory=Lock, repr=False, compare=False)
 
     def take(self, key_id: str, now: float) -> Grant | None:
         with self._lock:

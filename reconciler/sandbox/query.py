@@ -26,6 +26,7 @@ _COMMON = frozenset(
 )
 _SYMBOL = re.compile(r"[A-Z]+(\.[A-Z]+)*")
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)")
+_NANOSECONDS = re.compile(r"\.\d{6}\d*[1-9]")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _LIMIT_DEFAULT, _LIMIT_MAX = 1_000, 10_000
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
@@ -113,7 +114,11 @@ def _parse_timeframe(parameters: Mapping[str, str]) -> Timeframe:
 
 def _parse_start(parameters: Mapping[str, str], default: datetime) -> datetime:
     text = parameters.get("start")
-    return default if text is None else _parse_time("start", text, time.min)
+    if text is None:
+        return default
+    start = _parse_time("start", text, time.min)
+    # A datetime drops nanoseconds; rounding up keeps out a bar that begins just before.
+    return start + timedelta(microseconds=1) if _NANOSECONDS.search(text) else start
 
 
 def _parse_end(parameters: Mapping[str, str], default: datetime) -> datetime:

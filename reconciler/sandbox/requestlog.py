@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import deque
 from datetime import datetime
 from pathlib import Path
 from threading import Lock
 from typing import BinaryIO
 
 import msgspec
+
+_KEPT_RECORDS = 100_000
 
 
 class RequestRecord(msgspec.Struct, frozen=True):
@@ -27,11 +30,14 @@ class RequestRecord(msgspec.Struct, frozen=True):
 
 
 class RequestLog:
-    """Records in the order of their answers. The file is appended to, each line whole and flushed at once."""
+    """Records in the order of their answers, the latest 100,000 in memory.
+
+    The file is appended to, each line whole and flushed at once.
+    """
 
     def __init__(self, path: Path | None) -> None:
         self._file: BinaryIO | None = None if path is None else path.open("ab")
-        self._records: list[RequestRecord] = []
+        self._records: deque[RequestRecord] = deque(maxlen=_KEPT_RECORDS)
         self._lock = Lock()
 
     def append(self, record: RequestRecord) -> None:

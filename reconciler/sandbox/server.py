@@ -108,7 +108,7 @@ class Sandbox:
 
     @property
     def requests(self) -> list[RequestRecord]:
-        """All requests answered so far, in the order of their answers."""
+        """The requests answered so far (the latest 100,000), in the order of their answers."""
         return self._log.records()
 
 

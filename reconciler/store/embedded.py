@@ -89,9 +89,7 @@ def open_embedded(folder: Path, *, create: bool, temporary: bool = False) -> Ite
 
 
 @contextmanager
-def start_cluster(
-    binaries: Binaries, folder: Path, *, durable: bool = True, temporary: bool = False
-) -> Iterator[str]:
+def start_cluster(binaries: Binaries, folder: Path, *, durable: bool = True, temporary: bool = False) -> Iterator[str]:
     """The connection string (database ``postgres``) of the cluster in ``folder``, made when it is not there yet."""
     folder = folder.absolute()
     folder.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -179,7 +177,7 @@ def _run_initdb(place: _Place, binaries: Binaries, fresh: Path) -> None:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        preexec_fn=_die_with_parent(signal.SIGTERM),  # noqa: PLW1509 - commands start it before any thread
+        preexec_fn=_die_with_parent(signal.SIGTERM),
         **_identity(place.account),  # type: ignore[call-overload]  # a mapping of keyword arguments
     )
     if ended.returncode:
@@ -195,7 +193,7 @@ def _start(place: _Place, binaries: Binaries, *, durable: bool) -> subprocess.Po
     settings = {**_SETTINGS, "unix_socket_directories": str(place.sockets), **({} if durable else _NOT_DURABLE)}
     options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
     with place.log.open("wb") as log:
-        server = subprocess.Popen(
+        server: subprocess.Popen[bytes] = subprocess.Popen(
             [binaries.folder / "postgres", "-D", place.data, *options],
             cwd="/",
             stdin=subprocess.DEVNULL,

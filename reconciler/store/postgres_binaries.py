@@ -97,7 +97,7 @@ def can_reach(account: Account | None, path: Path) -> bool:
 
 
 def copy_binaries(binaries: Binaries, target: Path, account: Account | None) -> Binaries:
-    """The same programs below ``target``, owned by ``account``; for accounts that cannot reach a venv below a 0700 home.
+    """The same programs below ``target``, owned by ``account``, which cannot reach them where they are.
 
     A wheel's libraries lie beside its package and are found relative to the programs, so both are copied.
     """

@@ -11,11 +11,8 @@ import pytest
 from psycopg import errors as pg
 from support.world import World
 
-GUIDE = dict(
-    re.findall(
-        r"^-- name: (\w+)\n(.*?)(?=^-- name: |\Z)", Path(__file__).with_name("guide.sql").read_text(), re.MULTILINE | re.DOTALL
-    )
-)
+_BLOCK = re.compile(r"^-- name: (\w+)\n(.*?)(?=^-- name: |\Z)", re.MULTILINE | re.DOTALL)
+GUIDE = dict(_BLOCK.findall(Path(__file__).with_name("guide.sql").read_text()))
 FIVE = ["AMD", "AAPL", "GOOG", "MSFT", "NVDA"]
 
 

@@ -212,11 +212,13 @@ def test_two_open_buckets_are_not_asked_for(world: World) -> None:
 
 
 def test_regular_session_keeps_regular_bars_only(world: World) -> None:
-    world.write(["AAPL"], timeframes="{m15: {history: 10d}}", session="regular")
+    world.write(["AAPL"], timeframes="{m15: {history: 10d}, d1: {history: 10d}}", session="regular")
     world.apply()
-    world.run("2010-08-19")
-    per_day = world.rows("SELECT count(*) FROM intraday_bars GROUP BY (ts AT TIME ZONE 'America/New_York')::date")
-    assert set(per_day) == {(26,)}
+    world.run("2010-08-17")
+    per_day = world.rows(
+        "SELECT timeframe, count(*) FROM intraday_bars GROUP BY timeframe, (ts AT TIME ZONE 'America/New_York')::date"
+    )
+    assert sorted(per_day) == [("d1", 1)] * 7 + [("m15", 26)] * 7
 
 
 def test_system_that_cannot_keep_up_queues_no_overlap_and_no_more_than_the_bound(dsn: str, tmp_path: Path) -> None:
@@ -235,8 +237,9 @@ def test_system_that_cannot_keep_up_queues_no_overlap_and_no_more_than_the_bound
         assert all(count <= 2 * world.rate for _, count in live)
         assert dict(live)[Lane.CATCH_UP] == 2 * world.rate
         overlaps = world.rows(
-            "SELECT count(*) FROM job_runs a JOIN job_runs b ON a.id < b.id AND a.symbol_ids && b.symbol_ids "
-            "AND a.timeframe = b.timeframe AND tstzrange(a.slice_from, a.slice_to) && tstzrange(b.slice_from, b.slice_to)"
+            "SELECT count(*) FROM job_runs a JOIN job_runs b ON a.id < b.id AND a.timeframe = b.timeframe "
+            "AND a.symbol_ids && b.symbol_ids "
+            "AND tstzrange(a.slice_from, a.slice_to) && tstzrange(b.slice_from, b.slice_to)"
         )
         assert overlaps == [(0,)]
         assert sandbox.requests == []

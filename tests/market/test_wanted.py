@@ -204,6 +204,13 @@ def test_request_asks_for_every_bucket_of_its_slice(piece: tuple[Timeframe, Wind
     assert grid.floor(timeframe, start) == start
 
 
+def test_last_day_of_a_daily_request_is_kept_by_the_slice_end_only() -> None:
+    window = Window(utc("2024-07-01T04:00"), utc("2024-07-02T04:00"))
+    start, end = grid.request_bounds(CALENDAR, D1, window, Lane.CATCH_UP)
+    assert grid.regular_buckets(CALENDAR, D1, Window(start, window.end)) == {window.start}
+    assert not grid.regular_buckets(CALENDAR, D1, Window(start, end))
+
+
 @given(slices())
 def test_live_request_reads_two_more_buckets(piece: tuple[Timeframe, Window]) -> None:
     timeframe, window = piece

@@ -91,6 +91,7 @@ def test_groups_hold_every_quarter_once_and_in_its_place(session: date, timefram
         )
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_half_days_are_the_exchanges_early_closes() -> None:
     calendars = pytest.importorskip("exchange_calendars")
     early = calendars.get_calendar("XNYS", start="2009-08-21", end="2010-08-20").early_closes

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from collections import defaultdict
 from datetime import UTC, date, datetime
 from itertools import chain
+from typing import Any
 
+import msgspec
 import pytest
+from msgspec.structs import astuple
 
 from reconciler.errors import ReconcilerError
-from reconciler.sandbox.grid import local_date
+from reconciler.sandbox.grid import local_date, quarter_labels
 from reconciler.sandbox.history import Bar, DailyHistory, RecordedHistory, SyntheticHistory, recorded_history
 from reconciler.timeframes import Timeframe
 
 ALWAYS = datetime(2009, 1, 1, tzinfo=UTC), datetime(2011, 1, 1, tzinfo=UTC)
 DAYS = 122_574
+SESSIONS = {label: session for session in recorded_history().all_sessions() for label in quarter_labels(session)}
 # Symbols with days of under 200 shares.
 THIN = ("RX", "VIA", "WPO")
 
@@ -26,22 +29,17 @@ def everything(history: DailyHistory, symbol: str, timeframe: Timeframe) -> list
     return list(history.bars(symbol, timeframe, *ALWAYS))
 
 
-def summary(bars: list[Bar]) -> tuple[object, ...]:
-    return (
-        bars[0].o,
-        max(bar.h for bar in bars),
-        min(bar.l for bar in bars),
-        bars[-1].c,
-        sum(bar.v for bar in bars),
-        sum(bar.n for bar in bars),
-    )
-
-
 def by_session(bars: list[Bar]) -> dict[date, tuple[object, ...]]:
+    """Open, high, low, close, volume and trade count of each session, from its bars."""
     sessions = defaultdict(list)
     for bar in bars:
-        sessions[local_date(bar.t)].append(bar)
+        sessions[SESSIONS.get(bar.t) or local_date(bar.t)].append(astuple(bar))
     return {session: summary(part) for session, part in sessions.items()}
+
+
+def summary(bars: list[tuple[Any, ...]]) -> tuple[object, ...]:
+    _, opens, highs, lows, closes, volumes, trades, _ = zip(*bars, strict=True)
+    return opens[0], max(highs), min(lows), closes[-1], sum(volumes), sum(trades)
 
 
 def check_symbol(history: DailyHistory, symbol: str, timeframes: tuple[Timeframe, ...]) -> int:
@@ -159,25 +157,23 @@ import msgspec
 from reconciler.sandbox.history import SyntheticHistory, recorded_history
 from reconciler.timeframes import Timeframe
 span = datetime(2010, 1, 5, 5, tzinfo=UTC), datetime(2010, 1, 6, 4, tzinfo=UTC)
-bars = [*recorded_history().bars("AAPL", Timeframe.M15, *span), *SyntheticHistory(["NEW"]).bars("NEW", Timeframe.H4, *span)]
-print(msgspec.json.encode(bars).decode())
+recorded = recorded_history().bars("AAPL", Timeframe.M15, *span)
+invented = SyntheticHistory(["NEW"]).bars("NEW", Timeframe.H4, *span)
+print(msgspec.json.encode([*recorded, *invented]).decode())
 """
 
 
 def test_another_process_gets_the_same_bars() -> None:
     span = datetime(2010, 1, 5, 5, tzinfo=UTC), datetime(2010, 1, 6, 4, tzinfo=UTC)
-    here = [
-        *recorded_history().bars("AAPL", Timeframe.M15, *span),
-        *SyntheticHistory(["NEW"]).bars("NEW", Timeframe.H4, *span),
-    ]
-    there = subprocess.run(
-        [sys.executable, "-c", SHOW_BARS], check=True, capture_output=True, env={"PYTHONHASHSEED": "7"}
-    ).stdout
+    recorded = recorded_history().bars("AAPL", Timeframe.M15, *span)
+    invented = SyntheticHistory(["NEW"]).bars("NEW", Timeframe.H4, *span)
+    command = [sys.executable, "-c", SHOW_BARS]
+    there = subprocess.run(command, check=True, capture_output=True, env={"PYTHONHASHSEED": "7"}).stdout
 
-    assert [(bar["o"], bar["h"], bar["l"], bar["c"], bar["v"], bar["vw"]) for bar in json.loads(there)] == [
-        (bar.o, bar.h, bar.l, bar.c, bar.v, bar.vw) for bar in here
-    ]
-    assert len(here) == 64 + 5
+    bars = msgspec.json.decode(there, type=list[Bar])
+
+    assert bars == [*recorded, *invented]
+    assert len(bars) == 64 + 5
 
 
 def test_without_the_data_package_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

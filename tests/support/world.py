@@ -53,8 +53,8 @@ class World:
         path = self.folder / "universe.yaml"
         path.write_text(
             f"version: 1\nname: {name}\nuniverse: [{', '.join(symbols)}]\ntimeframes: {timeframes}\n"
-            f"batch_size: {batch_size}\nactive_phase: {phase}\n"
-            f"provider: {{dataset: sandbox, requests_per_minute: {self.rate}, settle_after: 16m, session: {session}}}\n",
+            f"batch_size: {batch_size}\nactive_phase: {phase}\nprovider: {{dataset: sandbox, session: {session}, "
+            f"requests_per_minute: {self.rate}, settle_after: 16m}}\n",
             "utf-8",
         )
         return path
@@ -89,8 +89,8 @@ class World:
     def bars(self) -> list[tuple[Any, ...]]:
         """Every stored bar in key order, all columns but the times of writing."""
         return self.rows(
-            "SELECT s.ticker, b.timeframe, b.ts, b.open, b.high, b.low, b.close, b.volume, b.trade_count, b.vwap, b.provider "
-            "FROM intraday_bars b JOIN symbols s ON s.id = b.symbol_id ORDER BY 1, 2, 3, 11"
+            "SELECT s.ticker, b.timeframe, b.ts, b.open, b.high, b.low, b.close, b.volume, b.trade_count, b.vwap, "
+            "b.provider FROM intraday_bars b JOIN symbols s ON s.id = b.symbol_id ORDER BY 1, 2, 3, 11"
         )
 
     def definitions(self) -> list[tuple[Any, ...]]:
