@@ -46,7 +46,7 @@ def read_context(connection: Connection, owner: str) -> Context:
     row = connection.execute(_SQL["read_context"], {"owner": owner}).fetchone()
     if row is None:
         raise StoreError("the database lost its identity row. Run `reconciler migrate` on a fresh database")
-    identity, is_original, _, revision_id, config = row
+    identity, is_original, revision_id, config = row
     name = str(identity) if is_original else f"{identity}-copy"
     return Context(name, revision_id, config)  # type: ignore[arg-type]  # columns are typed by the statement
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from reconciler import __version__
 from reconciler.errors import SchemaError
-from reconciler.store.connection import Connection, transaction
+from reconciler.store.connection import Connection, transaction, translated
 from reconciler.store.queries import load_queries
 
 _OLDEST = re.compile(r"^-- oldest program: (?P<version>\d+\.\d+\.\d+)$", re.MULTILINE)
@@ -53,9 +53,8 @@ def migrate(connection: Connection) -> list[str]:
 
 def check_schema(connection: Connection) -> None:
     """Raise SchemaError unless every migration of this program is applied and none shuts it out."""
-    if connection.execute(load_queries("migrations")["exists"]).fetchone() != (True,):
-        raise SchemaError("this database has not been prepared. Run `reconciler migrate` first")
-    pending = _pending(connection)
+    with translated():
+        pending = _pending(connection)
     if pending:
         names = ", ".join(m.name for m in pending)
         raise SchemaError(

@@ -23,7 +23,7 @@ def bars_by_ticker() -> Counter[str]:
         return Counter(row["Symbol"] for row in csv.DictReader(lines))
 
 
-def test_small_example_is_six_lines_of_well_filled_tickers(bars_by_ticker: Counter[str]) -> None:
+def test_small_example_lists_well_filled_tickers(bars_by_ticker: Counter[str]) -> None:
     config = load_config(EXAMPLES / "universe.yaml").config
     assert (config.name, len(config.symbols), config.batch_size, config.active_phase) == ("us-equities", 36, 50, 1)
     assert list(config.timeframes) == list(Timeframe)

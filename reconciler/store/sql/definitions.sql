@@ -2,7 +2,6 @@
 -- Who this database is and what this owner applied last.
 SELECT i.id::text,
        i.database_oid = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()) AS is_original,
-       (SELECT array_agg(m.name ORDER BY m.name) FROM reconciler.migrations m) AS migrations,
        r.id AS revision_id, r.config
 FROM reconciler.identity i
 LEFT JOIN LATERAL (

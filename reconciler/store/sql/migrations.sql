@@ -7,10 +7,6 @@ CREATE TABLE IF NOT EXISTS reconciler.migrations (
   oldest_program text NOT NULL,
   applied_at timestamptz NOT NULL DEFAULT now());
 
--- name: exists :one
--- Whether this database has been migrated at all.
-SELECT to_regclass('reconciler.migrations') IS NOT NULL;
-
 -- name: read_migrations :many
 -- What has been applied.
 SELECT name, checksum, oldest_program FROM reconciler.migrations ORDER BY name;
