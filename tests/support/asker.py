@@ -35,7 +35,7 @@ class Asker:
         answer = self.answer(path, **parameters)
         return answer.status, msgspec.json.decode(answer.body)["message"]
 
-    def walk(self, **parameters: object) -> list[Mapping[str, Any]]:
+    def walk(self, **parameters: Any) -> list[Mapping[str, Any]]:
         """Every page of a chain."""
         pages = [self.json(**parameters)]
         while (token := pages[-1]["next_page_token"]) is not None:

@@ -50,12 +50,12 @@ SELECT EXISTS (SELECT FROM taken) AS granted, EXISTS (SELECT FROM run) AS held;
 
 -- name: read_wait :one
 -- Seconds until a slot of this kind can be free again; null when the bucket is unknown.
-SELECT extract(epoch FROM greatest(
+SELECT greatest(0, extract(epoch FROM greatest(
          (SELECT min(s.free_at) FROM reconciler.api_slots s
           WHERE s.bucket = l.bucket
             AND s.slot < CASE WHEN %(live)s THEN least(l.per_minute, l.seen_limit)
                               ELSE greatest(1, least(l.per_minute, l.seen_limit) * 4 / 5) END),
-         l.blocked_until, clock_timestamp()) - clock_timestamp())::float8
+         l.blocked_until) - clock_timestamp()))::float8
 FROM reconciler.api_limits l WHERE l.bucket = %(bucket)s;
 
 -- name: block_bucket :one
