@@ -49,13 +49,14 @@ counted AS (
 SELECT EXISTS (SELECT FROM taken) AS granted, EXISTS (SELECT FROM run) AS held;
 
 -- name: read_wait :one
--- Seconds until a slot of this kind can be free again; null when the bucket is unknown.
+-- Seconds until a slot of this kind can be free again; no row when the bucket is unknown. The clock is read twice,
+-- hence the 0; and it must be in the inner list, since an infinite time cannot be subtracted before PostgreSQL 17.
 SELECT greatest(0, extract(epoch FROM greatest(
          (SELECT min(s.free_at) FROM reconciler.api_slots s
           WHERE s.bucket = l.bucket
             AND s.slot < CASE WHEN %(live)s THEN least(l.per_minute, l.seen_limit)
                               ELSE greatest(1, least(l.per_minute, l.seen_limit) * 4 / 5) END),
-         l.blocked_until) - clock_timestamp()))::float8
+         l.blocked_until, clock_timestamp()) - clock_timestamp()))::float8
 FROM reconciler.api_limits l WHERE l.bucket = %(bucket)s;
 
 -- name: block_bucket :one
