@@ -155,7 +155,7 @@ class Runner:
         runs.heartbeat(connection, self._id, socket.gethostname(), os.getpid(), __version__)
         rescued = runs.rescue_runs(connection)
         if rescued:
-            log.warning("took back %d runs whose runner went silent", rescued)
+            log.warning("runs taken back because their runner went silent or their definition is gone: %d", rescued)
         self._read_settings()
         new = self._schedule()
         self._ticks += 1

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import psycopg
 import pytest
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import make_conninfo
 
 from .conftest import GOOD, Cli
 
@@ -159,10 +160,35 @@ def test_apply_without_a_terminal_needs_yes(cli: Cli, good: Path, dsn: str) -> N
         assert connection.execute("SELECT count(*) FROM job_definitions").fetchone() == (0,)
 
 
-def test_wrong_password(cluster: str, cli: Cli, good: Path) -> None:
-    """Over TCP with a password: the embedded cluster has neither, so a server of its own would be needed."""
-    host = conninfo_to_dict(cluster)["host"]
-    ended = cli("plan", good, DATABASE_URL=f"host={host} user=postgres dbname=missing_here password=very-secret")
+def test_wrong_password(cli: Cli, good: Path, dsn: str) -> None:
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        row = connection.execute("SHOW hba_file").fetchone()
+        assert row is not None
+        hba = Path(row[0])
+        before = hba.read_text("utf-8")
+        connection.execute("CREATE ROLE with_password LOGIN PASSWORD 'right'")
+        hba.write_text("local all with_password scram-sha-256\n" + before, "utf-8")
+        connection.execute("SELECT pg_reload_conf()")
+        try:
+            wrong = make_conninfo(dsn, user="with_password", password="very-secret")
+            ended = until_asked(cli, good, wrong)
+        finally:
+            hba.write_text(before, "utf-8")
+            connection.execute("SELECT pg_reload_conf()")
+            connection.execute("DROP ROLE with_password")
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert "password authentication failed" in ended.stderr
+    assert "very-secret" not in ended.stderr
+
+
+def until_asked(cli: Cli, good: Path, dsn: str) -> CompletedProcess[str]:
+    """The server reloads its rules a moment after it is told to; before that it lets the role in."""
+    while "password" not in (ended := cli("plan", good, DATABASE_URL=dsn)).stderr:
+        assert ended.returncode == 1
+    return ended
+
+
+def test_database_that_does_not_exist(cli: Cli, good: Path, dsn: str) -> None:
+    ended = cli("plan", good, DATABASE_URL=make_conninfo(dsn, dbname="missing_here"))
     assert ended.returncode == 1
     assert "missing_here" in ended.stderr
-    assert "very-secret" not in ended.stderr

@@ -68,8 +68,11 @@ class World:
             return apply_config(connection, load_config(self.folder / "universe.yaml"), actor="test", git_sha=None)
 
     def run(self, day: str | datetime, mode: Mode = Mode.UNTIL_IDLE) -> RunReport:
+        return self.run_against(self.sandbox.url, day, mode)
+
+    def run_against(self, url: str, day: str | datetime, mode: Mode = Mode.UNTIL_IDLE) -> RunReport:
         as_of = evening(day) if isinstance(day, str) else day
-        with Client(self.sandbox.url, "key", "secret") as client:
+        with Client(url, "key", "secret") as client:
             return Runner(self.dsn, client, RunOptions(mode=mode, as_of=as_of, concurrency=self.concurrency)).run()
 
     def status(self, day: str) -> Status:
@@ -85,6 +88,10 @@ class World:
     def rows(self, statement: str) -> list[tuple[Any, ...]]:
         with connect(self.dsn) as connection:
             return connection.execute(statement.encode()).fetchall()
+
+    def execute(self, statement: str) -> None:
+        with connect(self.dsn) as connection:
+            connection.execute(statement.encode())
 
     def bars(self) -> list[tuple[Any, ...]]:
         """Every stored bar in key order, all columns but the times of writing."""
