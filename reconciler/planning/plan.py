@@ -155,13 +155,17 @@ def build_assignment(desired: Desired, actual: Actual) -> Assignment:
 
 
 def _current_batches(actual: Actual) -> dict[str, int]:
-    """Where each symbol is, disabled rows included; the lowest number where rows disagree."""
+    """Where each symbol is: by the enabled rows, or by all when none is enabled (then phase 2 sleeps).
+
+    Where rows disagree with the memory, which every apply brings up to date, they are stale or edited by somebody
+    else: such a symbol is no member but finds home by the memory.
+    """
+    batches = [row.definition for row in actual.owned if row.definition.batch_number is not None]
     current: dict[str, int] = {}
-    for row in actual.owned:
-        number = row.definition.batch_number
-        if number is not None:
-            for symbol in row.definition.symbols or ():
-                current[symbol] = min(number, current.get(symbol, number))
+    for row in [row for row in batches if row.enabled] or batches:
+        for symbol in row.symbols or ():
+            if row.batch_number is not None and actual.memory.get(symbol, row.batch_number) == row.batch_number:
+                current[symbol] = min(row.batch_number, current.get(symbol, row.batch_number))
     return current
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from reconciler.jobs import Definition, JobKey
 from reconciler.timeframes import Timeframe
 
-_LABEL = re.compile(r"^BATCH_([1-9]\d{0,8})$", re.ASCII)
+_LABEL = re.compile(r"BATCH_([1-9]\d{0,8})", re.ASCII)
 
 Setting = str | int
 
@@ -74,5 +74,5 @@ def batch_label(number: int) -> str:
 
 def batch_label_number(label: str) -> int | None:
     """The number in a batch label; None for anything else, ``US_BATCH_1`` and ``BATCH_01`` included."""
-    found = _LABEL.match(label)
+    found = _LABEL.fullmatch(label)
     return int(found[1]) if found else None

@@ -33,6 +33,7 @@ from reconciler.store.postgres_binaries import (
     find_account,
     find_binaries,
 )
+from reconciler.store.queries import load_queries
 
 DATABASE = "reconciler"
 
@@ -280,10 +281,10 @@ def _remove_sockets(place: _Place) -> None:
 
 
 def _ensure_database(conninfo: str) -> None:
+    queries = load_queries("embedded")
     with psycopg.connect(conninfo, autocommit=True) as connection:
-        known = connection.execute("SELECT FROM pg_database WHERE datname = %s", (DATABASE,)).fetchone()
-        if known is None:
+        if connection.execute(queries["find_database"]).fetchone() == (False,):
             try:
-                connection.execute(f"CREATE DATABASE {DATABASE}".encode())
+                connection.execute(queries["create_database"])
             except psycopg.errors.DuplicateDatabase:
                 return  # another command made it just now

@@ -13,7 +13,7 @@ FILES = sorted(
     for entry in resources.files("reconciler.store").joinpath("sql").iterdir()
     if entry.name.endswith(".sql")
 )
-NOT_PREPARABLE = {"create_migrations", "create_stage", "copy_stage"}
+NOT_PREPARABLE = {"create_migrations", "create_stage", "copy_stage", "create_database"}
 """DDL and COPY take no PREPARE; the tests that use them run them."""
 
 
