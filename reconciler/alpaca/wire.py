@@ -140,7 +140,8 @@ def _refusal(status: int, message: str) -> BadRequestError:
         return BadRequestError("the request's address is too long (414); lower batch_size")
     named = _NAMED_SYMBOL.search(message) if status in (400, 422) else None
     if named:
-        return InvalidSymbolError(f"the provider refused the symbol {named[1]} ({status})", symbol=named[1])
+        symbol = named[1].rstrip(".")
+        return InvalidSymbolError(f"the provider refused the symbol {symbol} ({status})", symbol=symbol)
     return BadRequestError(f"the provider refused the request ({status}): {message or 'no reason given'}")
 
 

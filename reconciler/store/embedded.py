@@ -85,7 +85,9 @@ def open_embedded(folder: Path, *, create: bool, temporary: bool = False) -> Ite
             "Set DATABASE_URL, or run `reconciler up CONFIG` to make an embedded database here"
         )
     with start_cluster(find_binaries(), folder, temporary=temporary) as conninfo:
-        _ensure_database(conninfo)
+        # One at a time: CREATE DATABASE fails while another session copies from the same template.
+        with _locked(folder):
+            _ensure_database(conninfo)
         yield make_conninfo(conninfo, dbname=DATABASE)
 
 
@@ -284,7 +286,4 @@ def _ensure_database(conninfo: str) -> None:
     queries = load_queries("embedded")
     with psycopg.connect(conninfo, autocommit=True) as connection:
         if connection.execute(queries["find_database"]).fetchone() == (False,):
-            try:
-                connection.execute(queries["create_database"])
-            except psycopg.errors.DuplicateDatabase:
-                return  # another command made it just now
+            connection.execute(queries["create_database"])
