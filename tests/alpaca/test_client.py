@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -27,7 +27,10 @@ EMPTY = b'{"bars":{},"next_page_token":null}'
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    status, body, headers_sent, mode = 200, EMPTY, {}, "whole"
+    status = 200
+    body = EMPTY
+    headers_sent: Mapping[str, str] = {}
+    mode = "whole"
     seen: list[dict[str, str]]
     hold: threading.Event
 
@@ -51,7 +54,7 @@ class Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def answering(**attributes: Any) -> Iterator[tuple[str, type[Handler]]]:
-    handler = type("Own", (Handler,), {"seen": [], "hold": threading.Event(), **attributes})
+    handler: type[Handler] = type("Own", (Handler,), {"seen": [], "hold": threading.Event(), **attributes})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
@@ -109,9 +112,12 @@ def test_stated_limit_is_read_in_any_case(headers: dict[str, str], limit: int | 
 )
 def test_odd_answer_is_a_typed_error_after_one_request(attributes: dict[str, Any], kind: type[Exception]) -> None:
     timeout = httpx.Timeout(0.3)
-    with answering(**attributes) as (url, handler), Client(url, "id", "very-secret", timeout=timeout) as client:
-        with pytest.raises(kind) as caught:
-            client.fetch_page(QUERY, None)
+    with (
+        answering(**attributes) as (url, handler),
+        Client(url, "id", "very-secret", timeout=timeout) as client,
+        pytest.raises(kind) as caught,
+    ):
+        client.fetch_page(QUERY, None)
     assert len(handler.seen) == 1
     assert "very-secret" not in str(caught.value)
 
