@@ -36,6 +36,7 @@ QUEUE_MINUTES = 2
 """At most this many minutes of requests wait in each lane; the rest stay gaps, which merge while they wait."""
 
 _POLL_SECONDS = 0.5
+_LOOK_SECONDS = 0.5
 
 
 class Mode(Enum):
@@ -75,7 +76,7 @@ class RunReport:
 
 @dataclass
 class Progress:
-    """Told to the caller after each finished run and each tick."""
+    """Told to the caller after each finished run, each tick, and twice a second."""
 
     queued: int = 0
     counters: Counter[str] = field(default_factory=Counter)
@@ -203,11 +204,11 @@ class Runner:
                     flying[pool.submit(self._worker.execute, run)] = run
             if not flying:
                 return
-            done, _ = wait(flying, timeout=1.0, return_when=FIRST_COMPLETED)
+            done, _ = wait(flying, timeout=_LOOK_SECONDS, return_when=FIRST_COMPLETED)
             for future in done:
                 flying.pop(future)
                 future.result()
-                self._tell()
+            self._tell()
             if self._options.mode is not Mode.ONCE and time.monotonic() >= next_tick and not self._stop.is_set():
                 self._tick()
                 next_tick = time.monotonic() + self._options.interval_seconds

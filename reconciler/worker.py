@@ -198,9 +198,16 @@ class Worker:
                 if time.monotonic() - asked_at < limits.GRANT_SECONDS:
                     return
                 continue
-            wait = limits.read_wait(connection, bucket, run.lane)
+            self._wait(limits.read_wait(connection, bucket, run.lane))
+
+    def _wait(self, seconds: float) -> None:
+        """For the budget; in short steps, so that a stop or a lost lease is seen."""
+        self._count("throttled")
+        try:
             # Jitter, so that waiting runs do not all ask in the same millisecond.
-            self._stop.wait(min(wait, _LONGEST_WAIT_SECONDS) + 0.01 + 0.05 * random.random())  # noqa: S311
+            self._stop.wait(min(seconds, _LONGEST_WAIT_SECONDS) + 0.01 + 0.05 * random.random())  # noqa: S311
+        finally:
+            self._count("throttled", -1)
 
     def _note_limit(self, bucket: str, seen: int) -> None:
         if self._seen_limits.get(bucket) != seen:

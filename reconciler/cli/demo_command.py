@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -184,4 +185,7 @@ def _table(measures: list[_Measure]) -> None:
     click.echo(
         f"\nThe same kind of day: {one.requests} requests in phase 1, {two.requests} in phase 2: {ratio:.0f}x fewer."
     )
-    click.echo("To keep a database of your own: reconciler up examples/universe.yaml")
+    program = (
+        "reconciler" if shutil.which("reconciler") else os.path.relpath(Path(sys.executable).with_name("reconciler"))
+    )
+    click.echo(f"To keep a database of your own: {program} up examples/universe.yaml")

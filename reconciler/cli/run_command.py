@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from reconciler.runner import Mode, Progress, Runner, RunReport
 
 
+_LINE_START = "\r\x1b[K"
+
+
 @click.command("run")
 @click.option("--once", is_flag=True, help="One tick and the work it leaves, then exit.")
 @click.option("--until-idle", is_flag=True, help="Until nothing is due or ready, then exit.")
@@ -57,11 +60,12 @@ def run_ticks(dsn: str, settings: Settings, mode: Mode, *, concurrency: int, as_
     keys = settings.check_keys()
     with Client(settings.provider_url, keys.key_id, keys.secret) as client:
         options = RunOptions(mode=mode, as_of=as_of, concurrency=concurrency)
-        runner = Runner(dsn, client, options, _teller())
+        runner = Runner(dsn, client, options, _tell if sys.stderr.isatty() else None)
         previous = _stop_on_signals(runner)
         try:
             return runner.run()
         finally:
+            _clear_line()
             for number, handler in previous.items():
                 signal.signal(number, handler)
 
@@ -80,21 +84,21 @@ def _stop_on_signals(runner: Runner) -> dict[int, Callable[[int, FrameType | Non
     return {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
 
 
-def _teller() -> Callable[[Progress], None]:
-    """On a terminal one line that is written over; silence elsewhere (the report says it all)."""
-    if not sys.stderr.isatty():
-        return lambda _progress: None
+def _tell(progress: Progress) -> None:
+    """One line on the terminal that is written over."""
+    counters = progress.counters
+    waiting = "  waiting for the request limit" if counters["throttled"] > 0 else ""
+    click.echo(
+        f"{_LINE_START}{counters['success']} of {progress.queued} runs, {counters['requests']} requests, "
+        f"{counters['bars_written']:,} bars{waiting}",
+        nl=False,
+        err=True,
+    )
 
-    def tell(progress: Progress) -> None:
-        counters = progress.counters
-        click.echo(
-            f"\r{counters['success']}/{progress.queued} runs  {counters['requests']} requests  "
-            f"{counters['bars_written']:,} bars ",
-            nl=False,
-            err=True,
-        )
 
-    return tell
+def _clear_line() -> None:
+    if sys.stderr.isatty():
+        click.echo(_LINE_START, nl=False, err=True)
 
 
 def render_report(report: RunReport) -> str:
