@@ -36,6 +36,7 @@ QUEUE_MINUTES = 2
 """At most this many minutes of requests wait in each lane; the rest stay gaps, which merge while they wait."""
 
 _POLL_SECONDS = 0.5
+_SOON_SECONDS = 10.0
 _LOOK_SECONDS = 0.5
 
 
@@ -70,8 +71,8 @@ class RunReport:
 
     @property
     def is_clean(self) -> bool:
-        """Whether every run that was begun came to its end, and none waits after an error."""
-        return not self.waiting and not self.runs[Outcome.FAILED] and not self.runs[Outcome.RETRIED]
+        """Whether no run failed for good and none waits after an error; one that succeeded at a later try is clean."""
+        return not self.waiting and not self.runs[Outcome.FAILED]
 
 
 @dataclass
@@ -141,17 +142,24 @@ class Runner:
             if self._options.mode is Mode.FOREVER:
                 self._stop.wait(max(0.0, started + self._options.interval_seconds - time.monotonic()))
 
-    def _is_idle(self, new: int) -> bool:
-        """For UNTIL_IDLE: nothing new, nothing ready; runs of other runners are waited for."""
+    def _is_idle(self, new: int | None) -> bool:
+        """For UNTIL_IDLE: this process looked and found nothing new, nothing ready, and nothing that soon will be.
+
+        Waited for: another scheduler or an apply at work, runs of other runners, and retries a few seconds away.
+        """
         if self._options.mode is not Mode.UNTIL_IDLE or new:
             return False
         backlog = runs.read_backlog(self._connections.get(), self._datasets)
-        if backlog.running and not backlog.ready:
+        if backlog.ready:
+            return False
+        soon = backlog.next_in is not None and backlog.next_in <= _SOON_SECONDS
+        if new is None or backlog.running or soon:
             self._stop.wait(_POLL_SECONDS)
-        return not backlog.ready and not backlog.running
+            return False
+        return True
 
-    def _tick(self) -> int:
-        """Heartbeat, rescue, schedule; returns how many runs were queued."""
+    def _tick(self) -> int | None:
+        """Heartbeat, rescue, schedule; returns how many runs were queued, None when others were scheduling."""
         connection = self._connections.get()
         runs.heartbeat(connection, self._id, socket.gethostname(), os.getpid(), __version__)
         rescued = runs.rescue_runs(connection)
@@ -160,7 +168,7 @@ class Runner:
         self._read_settings()
         new = self._schedule()
         self._ticks += 1
-        self._queued += new
+        self._queued += new or 0
         self._tell()
         return new
 
@@ -175,12 +183,12 @@ class Runner:
         bound = revisions.read_datasets(connection)
         self._datasets = [d.label for d in bound if d.host in (None, self._client.host)]
 
-    def _schedule(self) -> int:
-        """Queue what is missing and not queued yet; 0 when another runner or an apply is at it just now."""
+    def _schedule(self) -> int | None:
+        """Queue what is missing and not queued yet; None when another runner or an apply is at it just now."""
         connection = self._connections.get()
         with transaction(connection):
             if not try_lock_schedule(connection):
-                return 0
+                return None
             now = read_now(connection, self._options.as_of)
             groups = [g for g in definitions.read_wanted_groups(connection) if g.dataset in self._datasets]
             wants = build_wants(self._calendar, groups, now, self._settle_after)

@@ -11,11 +11,19 @@ from typing import Any
 import psycopg
 from psycopg import conninfo as libpq
 from psycopg import errors as pg
+from psycopg.abc import Params
 
 from reconciler.errors import LockTimeoutError, SchemaError, StoreError
 from reconciler.store.queries import load_queries
 
-Connection = psycopg.Connection[tuple[object, ...]]
+
+class Connection(psycopg.Connection[tuple[Any, ...]]):
+    """A psycopg connection whose statements raise our errors, inside a transaction and outside."""
+
+    def execute(self, query: Any, params: Params | None = None, **options: Any) -> psycopg.Cursor[tuple[Any, ...]]:
+        with translated():
+            return super().execute(query, params, **options)
+
 
 # What a transaction may wait for, in milliseconds. A page commit is far below; a lost server must not hold a lease.
 _STATEMENT_TIMEOUT_MS = 60_000
@@ -46,7 +54,7 @@ def connect(dsn: str) -> Connection:
         ) from error
     settings = {**_DEFAULTS, **{name: str(value) for name, value in given.items() if value is not None}}
     with translated():
-        return psycopg.connect(libpq.make_conninfo(**settings), autocommit=True, prepare_threshold=None)
+        return Connection.connect(libpq.make_conninfo(**settings), autocommit=True, prepare_threshold=None)
 
 
 @contextmanager

@@ -48,7 +48,7 @@ def read_context(connection: Connection, owner: str) -> Context:
         raise StoreError("the database lost its identity row. Run `reconciler migrate` on a fresh database")
     identity, is_original, revision_id, config = row
     name = str(identity) if is_original else f"{identity}-copy"
-    return Context(name, revision_id, config)  # type: ignore[arg-type]  # columns are typed by the statement
+    return Context(name, revision_id, config)
 
 
 def read_definitions(connection: Connection, owner: str, labels: Sequence[str]) -> list[StoredDefinition]:

@@ -43,11 +43,15 @@ class PageCommit:
 
 @dataclass(frozen=True)
 class Backlog:
-    """Runs of some datasets that are not finished: ready now, at work anywhere, waiting for a later time."""
+    """Runs of some datasets that are not finished: ready now, at work anywhere, waiting for a later time.
+
+    ``next_in`` is how many seconds the first of the waiting ones still waits; None when none does.
+    """
 
     ready: int
     running: int
     waiting: int
+    next_in: float | None
 
 
 def count_queued(connection: Connection) -> dict[Lane, int]:

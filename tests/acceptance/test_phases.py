@@ -230,7 +230,7 @@ def test_system_that_cannot_keep_up_queues_no_overlap_and_no_more_than_the_bound
         world.apply()
         start = datetime.fromisoformat("2010-08-16T09:00:00-04:00")
         for tick in range(200):
-            schedule_only(world, start + timedelta(minutes=15 * tick))
+            world.tick(start + timedelta(minutes=15 * tick))
         live = world.rows(
             "SELECT lane, count(*) FROM job_runs WHERE status = 'queued' AND lane IS NOT NULL GROUP BY lane"
         )
@@ -243,17 +243,6 @@ def test_system_that_cannot_keep_up_queues_no_overlap_and_no_more_than_the_bound
         )
         assert overlaps == [(0,)]
         assert sandbox.requests == []
-
-
-def schedule_only(world: World, now: datetime) -> None:
-    """A tick whose runner is stopped before it works: the queue is filled and nothing leaves it."""
-    from reconciler.alpaca.client import Client  # noqa: PLC0415 - next to its only use
-    from reconciler.runner import Runner, RunOptions  # noqa: PLC0415
-
-    with Client(world.sandbox.url, "key", "secret") as client:
-        runner = Runner(world.dsn, client, RunOptions(mode=Mode.ONCE, as_of=now))
-        runner._tick()
-        runner._connections.close()
 
 
 def _timeframe(request: RequestRecord) -> str:

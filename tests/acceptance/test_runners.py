@@ -73,15 +73,23 @@ def test_once_works_off_one_tick(world: World) -> None:
 def test_run_that_waits_after_an_error_ends_until_idle_as_not_clean(world: World) -> None:
     world.write(SYMBOLS[:1], timeframes="[d1]")
     world.apply()
-    world.sandbox.stop()
-    try:
-        report = world.run_against("http://127.0.0.1:9", "2010-08-17")
-    finally:
-        world.sandbox.start()
-    assert not report.is_clean
+    world.tick("2010-08-17")
+    # Past the five quick tries, which would be waited for.
+    world.execute("UPDATE job_runs SET attempt = 5")
+    report = world.run_against("http://127.0.0.1:9", "2010-08-17")
+    assert (report.is_clean, report.waiting) == (False, 1)
     ((status, code, attempt),) = world.rows("SELECT status, error_code, attempt FROM job_runs")
-    assert (status, code, attempt) == ("queued", "TRANSIENT", 1)
-    assert report.waiting == 1
+    assert (status, code, attempt) == ("queued", "TRANSIENT", 6)
+
+
+def test_failure_that_passes_is_waited_for_and_leaves_a_clean_report(world: World) -> None:
+    world.write(SYMBOLS[:1], timeframes="[d1]")
+    world.apply()
+    world.tick("2010-08-17")
+    world.execute("UPDATE job_runs SET attempt = 1, run_at = now() + interval '2 seconds', error_code = 'TRANSIENT'")
+    report = world.run("2010-08-17")
+    assert (report.is_clean, report.runs["success"], report.requests) == (True, 1, 1)
+    assert world.rows("SELECT status, attempt, error_code FROM job_runs") == [("success", 2, None)]
 
 
 def test_edit_between_ticks_takes_effect_at_the_next(world: World) -> None:

@@ -5,10 +5,9 @@ from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
-from psycopg import errors as pg
 from support.rows import DATASET, START, batch, claim, definition, insert, queue
 
-from reconciler.errors import LeaseLostError, PolicyError
+from reconciler.errors import LeaseLostError, PolicyError, StoreError
 from reconciler.jobs import Lane, NewRun, Run, Want
 from reconciler.store import runs
 from reconciler.store.bars import BarRow, cover
@@ -179,7 +178,7 @@ def test_slice_that_is_live_is_not_queued_again(connection: Connection) -> None:
     run = one_run(connection)
     row = connection.execute("SELECT job_def_id FROM job_runs").fetchone()
     assert row is not None
-    definition_id: UUID = row[0]  # type: ignore[assignment]
+    definition_id: UUID = row[0]
     twin = NewRun(definition_id, run.slice, Lane.LIVE, 0, run.symbol_ids)
     assert runs.insert_runs(connection, [twin]) == 0
     runs.commit_page(connection, run, 0, page())
@@ -208,7 +207,7 @@ def test_disabled_definition_cancels_its_live_runs(connection: Connection) -> No
 
 def test_state_machine_is_held_by_the_table(connection: Connection) -> None:
     one_run(connection)
-    with pytest.raises(pg.CheckViolation):
+    with pytest.raises(StoreError, match="job_runs_ours_shape"):
         connection.execute("UPDATE job_runs SET status = 'success'")
 
 
@@ -240,7 +239,7 @@ def test_gap_is_wanted_minus_covered_minus_live(connection: Connection) -> None:
 def test_members_with_the_same_gap_share_it_and_a_newcomer_has_its_own(connection: Connection) -> None:
     insert(connection, batch(1, ("AAPL", "MSFT", "NEW")))
     ids = [row[0] for row in connection.execute("SELECT id FROM symbols WHERE ticker <> 'NEW'")]
-    cover(connection, Timeframe.H1, DATASET, ids, Window(START, START + timedelta(hours=20)))  # type: ignore[arg-type]
+    cover(connection, Timeframe.H1, DATASET, ids, Window(START, START + timedelta(hours=20)))
     assert sorted(read(connection, want())) == [
         (Window(START, START + timedelta(hours=24)), 1),
         (Window(START + timedelta(hours=20), START + timedelta(hours=24)), 2),
@@ -274,7 +273,7 @@ def test_places_bound_the_definitions_of_each_timeframe(connection: Connection) 
 def test_longest_uncovered_goes_first(connection: Connection) -> None:
     insert(connection, definition("AAPL"), definition("MSFT"))
     (row,) = connection.execute("SELECT id FROM symbols WHERE ticker = 'AAPL'").fetchall()
-    cover(connection, Timeframe.H1, DATASET, [row[0]], Window(START, START + timedelta(hours=20)))  # type: ignore[list-item]
+    cover(connection, Timeframe.H1, DATASET, [row[0]], Window(START, START + timedelta(hours=20)))
     assert read(connection, want(), places=1) == [(want().window, 1)]
 
 

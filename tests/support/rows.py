@@ -53,7 +53,7 @@ def queue(
     row = connection.execute("SELECT member_ids FROM job_definitions WHERE id = %s", (definition_id,)).fetchone()
     assert row is not None
     window = Window(START + timedelta(hours=hours), START + timedelta(hours=hours + 1))
-    new = NewRun(definition_id, window, lane, place, tuple(row[0]))  # type: ignore[arg-type]  # uuid[]
+    new = NewRun(definition_id, window, lane, place, tuple(row[0]))
     assert runs.insert_runs(connection, [new]) == 1
 
 

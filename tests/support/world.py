@@ -75,6 +75,14 @@ class World:
         with Client(url, "key", "secret") as client:
             return Runner(self.dsn, client, RunOptions(mode=mode, as_of=as_of, concurrency=self.concurrency)).run()
 
+    def tick(self, day: str | datetime) -> None:
+        """Only the deciding part of a tick: the queue is filled and nothing leaves it."""
+        as_of = evening(day) if isinstance(day, str) else day
+        with Client(self.sandbox.url, "key", "secret") as client:
+            runner = Runner(self.dsn, client, RunOptions(mode=Mode.ONCE, as_of=as_of))
+            runner._tick()
+            runner._connections.close()
+
     def status(self, day: str) -> Status:
         with connect(self.dsn) as connection:
             return read_status(connection, evening(day))

@@ -134,9 +134,14 @@ RETURNING pages;
 
 -- name: renew_leases :many
 -- Extend the leases of the runs in flight; a run that is not returned is lost. Carries the request to cancel.
+WITH held AS MATERIALIZED (
+  SELECT r.id
+  FROM public.job_runs r
+  JOIN unnest(%(ids)s::uuid[], %(fences)s::bigint[]) AS x(id, fence) ON r.id = x.id AND r.fence = x.fence
+  WHERE r.status = 'running' AND r.lane IS NOT NULL
+  ORDER BY r.id FOR UPDATE OF r)
 UPDATE public.job_runs r SET lease_until = clock_timestamp() + %(lease)s
-FROM unnest(%(ids)s::uuid[], %(fences)s::bigint[]) AS x(id, fence)
-WHERE r.id = x.id AND r.fence = x.fence AND r.status = 'running' AND r.lane IS NOT NULL
+FROM held WHERE r.id = held.id AND r.lane IS NOT NULL
 RETURNING r.id, r.cancel_requested;
 
 -- name: return_run :many
@@ -196,12 +201,17 @@ SELECT id, status FROM rescued;
 
 -- name: cancel_runs :many
 -- End the live runs of definitions that are disabled or changed their dataset; the fence refuses their runners' next write.
+-- Rows are locked in the order of their ids, as the beat does, or the two could deadlock.
+WITH unwanted AS MATERIALIZED (
+  SELECT r.id
+  FROM public.job_runs r JOIN public.job_definitions d ON r.job_def_id = d.id
+  WHERE d.id = ANY (%(definition_ids)s::uuid[]) AND (NOT d.enabled OR d.dataset <> r.dataset)
+    AND r.lane IS NOT NULL AND r.status IN ('queued', 'running')
+  ORDER BY r.id FOR UPDATE OF r)
 UPDATE public.job_runs r
 SET status = 'cancelled', finished_at = now(), fence = r.fence + 1, lease_until = NULL, claimed_by = NULL,
     error_code = 'CANCELLED', error_message = 'its definition was disabled or changed', updated_at = now()
-FROM public.job_definitions d
-WHERE r.job_def_id = d.id AND d.id = ANY (%(definition_ids)s::uuid[]) AND (NOT d.enabled OR d.dataset <> r.dataset)
-  AND r.lane IS NOT NULL AND r.status IN ('queued', 'running')
+FROM unwanted WHERE r.id = unwanted.id AND r.lane IS NOT NULL
 RETURNING r.id;
 
 -- name: cancel_orphans :many
@@ -216,7 +226,8 @@ RETURNING id;
 -- What is left to do: runs ready now, runs at work, and runs that wait for a later time after an error.
 SELECT count(*) FILTER (WHERE status = 'queued' AND run_at <= now()) AS ready,
        count(*) FILTER (WHERE status = 'running') AS running,
-       count(*) FILTER (WHERE status = 'queued' AND run_at > now()) AS waiting
+       count(*) FILTER (WHERE status = 'queued' AND run_at > now()) AS waiting,
+       extract(epoch FROM min(run_at) FILTER (WHERE status = 'queued' AND run_at > now()) - now())::float8 AS next_in
 FROM public.job_runs
 WHERE lane IS NOT NULL AND status IN ('queued', 'running') AND dataset = ANY (%(datasets)s::text[]);
 
