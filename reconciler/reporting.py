@@ -160,7 +160,7 @@ def _run_lines(state: Status) -> list[str]:
 
 def _limit_lines(state: Status) -> list[str]:
     phases = ", ".join(f"phase {phase}: {count}" for phase, count in sorted(state.requests_last_hour.items()))
-    return [f"  requests of the last hour: {phases or 'none'}"] + [
+    return [f"  requests by runs of the last hour: {phases or 'none'}"] + [
         f"  request budget {limit.bucket}: {limit.used} of {limit.per_minute} used in the last minute"
         for limit in state.limits
     ]

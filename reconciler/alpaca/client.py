@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from types import TracebackType
 from typing import Self
-from urllib.parse import urlsplit
 
 import httpx
 
 from reconciler import __version__
 from reconciler.alpaca.wire import BarsQuery, build_parameters, parse_error, parse_page
 from reconciler.bars import Page
-from reconciler.errors import ReconcilerError, TransientError
+from reconciler.errors import AuthenticationError, ReconcilerError, TransientError
 
 BARS_PATH = "/v2/stocks/bars"
 LOOPBACK = "loopback"
@@ -39,6 +38,8 @@ class Client:
 
     def __init__(self, base_url: str, key_id: str, secret: str, *, timeout: httpx.Timeout = _TIMEOUT) -> None:
         self.host = host_of(base_url)
+        if not (key_id.isascii() and secret.isascii()):
+            raise AuthenticationError("the API keys hold letters that no key has; copy them again")
         self._http = httpx.Client(
             base_url=base_url,
             headers={
@@ -51,6 +52,8 @@ class Client:
             timeout=timeout,
             limits=_LIMITS,
             follow_redirects=False,
+            # HTTP_PROXY is for hosts elsewhere: a proxy cannot reach this machine's loopback address.
+            trust_env=self.host != LOOPBACK,
         )
 
     def __enter__(self) -> Self:
@@ -86,10 +89,13 @@ def host_of(base_url: str) -> str:
 
     Raises ReconcilerError when the text is not an http(s) URL.
     """
-    parts = urlsplit(base_url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ReconcilerError(f"APCA_API_DATA_URL is not an http(s) address: {base_url}")
-    host = parts.hostname.lower()
+    try:
+        url = httpx.URL(base_url)
+    except httpx.InvalidURL as error:
+        raise ReconcilerError(f"APCA_API_DATA_URL is not an http(s) address: {error}") from error
+    if url.scheme not in ("http", "https") or not url.host:
+        raise ReconcilerError("APCA_API_DATA_URL is not an http(s) address")
+    host = url.host
     return LOOPBACK if host == "localhost" or _is_loopback(host) else host
 
 

@@ -42,6 +42,8 @@ MAX_SYMBOLS = 500
 _SYMBOL = re.compile(r"[A-Z]+(\.[A-Z]+)*", re.ASCII)
 _NAMED_SYMBOL = re.compile(r"invalid symbol: *([^\s\"',}]+)", re.IGNORECASE)
 _MESSAGE_LIMIT = 160
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What bytes that are not the JSON hoped for raise; the last for a hundred thousand brackets."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ def parse_page(body: bytes, symbols: Collection[str]) -> Page:
     """
     try:
         answer = _ANSWER.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except _UNREADABLE as error:
         raise TransientError(f"the provider answered 200 with {len(body)} bytes that are no page of bars") from error
     bars = answer.bars or {}
     stray = bars.keys() - set(symbols)
@@ -149,9 +151,11 @@ def _message(body: bytes) -> str:
     """The reason given, on one line and cut; empty for HTML and the like."""
     try:
         message = _REFUSAL.decode(body).message
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except _UNREADABLE:
         return ""
-    return " ".join(message.split())[:_MESSAGE_LIMIT]
+    # The text goes to a terminal and to a column, which takes no NUL.
+    printable = "".join(letter if letter.isprintable() else " " for letter in message)
+    return " ".join(printable.split())[:_MESSAGE_LIMIT]
 
 
 class PageGuard:

@@ -22,9 +22,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
+from psycopg import pq
 from psycopg.conninfo import make_conninfo
 
 from reconciler.errors import StoreError
+from reconciler.store.connection import translated
 from reconciler.store.postgres_binaries import (
     Account,
     Binaries,
@@ -37,11 +39,12 @@ from reconciler.store.queries import load_queries
 
 DATABASE = "reconciler"
 
-_LONGEST_SOCKET_FOLDER = 90  # a socket's path has 107 bytes, of which PostgreSQL's own name takes 15
+_LONGEST_SOCKET_FOLDER = 90  # bytes; a socket's path has 107, of which PostgreSQL's own name takes 15
+_PORT = "5432"  # only a part of the socket's name; said aloud, since PGPORT may differ from command to command
 _POLL_SECONDS = 0.05
 _STOP_SECONDS = 60.0
 _PR_SET_PDEATHSIG = 1
-_SETTINGS = {"listen_addresses": "", "max_connections": "50", "shared_buffers": "64MB", "log_destination": "stderr"}
+_SETTINGS = {"listen_addresses": "", "port": _PORT, "max_connections": "50", "shared_buffers": "64MB"}
 _NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
@@ -63,12 +66,15 @@ class _Place:
     @property
     def sockets(self) -> Path:
         own = self.state / "socket"
-        if len(str(own)) <= _LONGEST_SOCKET_FOLDER:
+        # Both PostgreSQL and libpq read a comma as the start of the next folder.
+        if len(os.fsencode(own)) <= _LONGEST_SOCKET_FOLDER and "," not in str(own):
             return own
         return Path("/tmp") / f"reconciler-{_digest(self.state)}"  # noqa: S108 - made 0700, its owner is checked
 
     def conninfo(self, database: str) -> str:
-        return make_conninfo(host=str(self.sockets), user="postgres", dbname=database, connect_timeout=5)
+        # An empty hostaddr keeps PGHOSTADDR out; it would lead away from the socket.
+        where = {"host": str(self.sockets), "hostaddr": "", "port": _PORT}
+        return make_conninfo(user="postgres", dbname=database, connect_timeout=5, **where)
 
 
 @contextmanager
@@ -95,20 +101,41 @@ def open_embedded(folder: Path, *, create: bool, temporary: bool = False) -> Ite
 def start_cluster(binaries: Binaries, folder: Path, *, durable: bool = True, temporary: bool = False) -> Iterator[str]:
     """The connection string (database ``postgres``) of the cluster in ``folder``, made when it is not there yet."""
     folder = folder.absolute()
-    folder.mkdir(mode=0o755, parents=True, exist_ok=True)
-    account = find_account()
-    place = _Place(_reachable(folder, account), account)
-    with _locked(folder):
-        _make_state(place, binaries)
-        server = None if _is_settled(place) else _start(place, _runnable(binaries, place), durable=durable)
+    place = _find_place(folder)
+    attached = False
+    server = None
     try:
+        with _locked(folder) as lock:
+            _make_state(place, binaries, lock)
+            attached = _is_settled(place)
+            if not attached:
+                server = _start(place, _runnable(binaries, place), durable=durable)
         yield place.conninfo("postgres")
     finally:
         if server is not None:
             _stop(server)
-            _remove_sockets(place)
+        if not attached:
+            _tidy(folder, place, temporary=temporary)
+
+
+def _tidy(folder: Path, place: _Place, *, temporary: bool) -> None:
+    """Remove what the cluster needs no longer, unless the next command has already started it anew."""
+    with _locked(folder):
+        if _is_alive(place):
+            return
+        if place.sockets.parent != place.state:
+            shutil.rmtree(place.sockets, ignore_errors=True)
         if temporary:
             shutil.rmtree(place.state, ignore_errors=True)
+
+
+def _find_place(folder: Path) -> _Place:
+    account = find_account()
+    try:
+        folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+        return _Place(_reachable(folder, account), account)
+    except OSError as error:
+        raise StoreError(f"{folder} cannot be used for a database ({error.strerror}); or set DATABASE_URL") from error
 
 
 def _reachable(folder: Path, account: Account | None) -> Path:
@@ -121,18 +148,25 @@ def _reachable(folder: Path, account: Account | None) -> Path:
 
 
 def _digest(path: Path) -> str:
-    return hashlib.sha256(str(path).encode()).hexdigest()[:12]
+    return hashlib.sha256(os.fsencode(path)).hexdigest()[:12]
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """One command at a time decides whether to start; the kernel frees the lock with the process."""
-    with (folder / "lock").open("w") as file:
+def _locked(folder: Path) -> Iterator[int]:
+    """One command at a time decides whether to start; the kernel frees the lock with the process.
+
+    Yields the lock's file descriptor: a child that inherits it holds the lock as long as it lives.
+    """
+    try:
+        file = (folder / "lock").open("w")
+    except OSError as error:
+        raise StoreError(f"{folder} cannot be used for a database ({error.strerror}); or set DATABASE_URL") from error
+    with file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+        yield file.fileno()
 
 
-def _make_state(place: _Place, binaries: Binaries) -> None:
+def _make_state(place: _Place, binaries: Binaries, lock: int) -> None:
     _make_own(place.state, None if place.data.exists() else place.account, mode=0o755)
     _make_own(place.sockets, place.account, mode=0o700)
     if place.data.is_dir():
@@ -141,17 +175,18 @@ def _make_state(place: _Place, binaries: Binaries) -> None:
     fresh = place.state / "data.new"
     shutil.rmtree(fresh, ignore_errors=True)
     _make_own(fresh, place.account, mode=0o700)
-    _run_initdb(place, _runnable(binaries, place), fresh)
+    _run_initdb(place, _runnable(binaries, place), fresh, lock)
     fresh.rename(place.data)
 
 
 def _make_own(folder: Path, account: Account | None, *, mode: int) -> None:
     """Make the folder for the account; one that somebody else made in our place is refused."""
     if not folder.exists():
-        folder.mkdir(mode=mode)
+        folder.mkdir()
+        folder.chmod(mode)  # whatever the umask says: a folder of root's must stay open to the account
         if account is not None and mode == 0o700:
             os.chown(folder, account.uid, account.gid)
-    owner = folder.stat().st_uid
+    owner = folder.lstat().st_uid
     if owner not in (os.geteuid(), account.uid if account else os.geteuid()):
         raise StoreError(f"{folder} belongs to another user (uid {owner}); remove it, or set DATABASE_URL")
 
@@ -171,7 +206,7 @@ def _runnable(binaries: Binaries, place: _Place) -> Binaries:
     return copy_binaries(binaries, place.state / f"postgresql-{binaries.major}", place.account)
 
 
-def _run_initdb(place: _Place, binaries: Binaries, fresh: Path) -> None:
+def _run_initdb(place: _Place, binaries: Binaries, fresh: Path, lock: int) -> None:
     arguments = ["-U", "postgres", "--auth-local=trust", "--auth-host=reject", "-E", "UTF8", "--locale=C.UTF-8"]
     ended = subprocess.run(
         [binaries.folder / "initdb", "-D", fresh, *arguments],
@@ -180,6 +215,8 @@ def _run_initdb(place: _Place, binaries: Binaries, fresh: Path) -> None:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
+        # Killed with the command, it takes a moment to end; until then it writes to ``fresh``.
+        pass_fds=[lock],
         preexec_fn=_die_with_parent(signal.SIGTERM),
         **_identity(place.account),  # type: ignore[call-overload]  # a mapping of keyword arguments
     )
@@ -195,6 +232,7 @@ def _identity(account: Account | None) -> dict[str, object]:
 def _start(place: _Place, binaries: Binaries, *, durable: bool) -> subprocess.Popen[bytes]:
     settings = {**_SETTINGS, "unix_socket_directories": str(place.sockets), **({} if durable else _NOT_DURABLE)}
     options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+    _remove_stale_locks(place)
     with place.log.open("wb") as log:
         server: subprocess.Popen[bytes] = subprocess.Popen(
             [binaries.folder / "postgres", "-D", place.data, *options],
@@ -258,12 +296,20 @@ def _is_alive(place: _Place) -> bool:
         return False
 
 
+def _remove_stale_locks(place: _Place) -> None:
+    """PostgreSQL's lock files outlive a reboot, after which their number may be any other process of the account.
+
+    It would then refuse to start. Called when the server is known not to run; should one run all the same, its shared
+    memory, which goes by the data folder, keeps the second one out.
+    """
+    if sys.platform == "linux" and not _is_alive(place):
+        for path in (place.data / "postmaster.pid", place.sockets / f".s.PGSQL.{_PORT}.lock"):
+            path.unlink(missing_ok=True)
+
+
 def _is_running(place: _Place) -> bool:
-    try:
-        psycopg.connect(place.conninfo("postgres")).close()
-    except psycopg.OperationalError:
-        return False
-    return True
+    """Whether a server answers, be it only that it has no connection left to give."""
+    return pq.PGconn.ping(place.conninfo("postgres").encode()) == pq.Ping.OK
 
 
 def _stop(server: subprocess.Popen[bytes]) -> None:
@@ -277,13 +323,8 @@ def _stop(server: subprocess.Popen[bytes]) -> None:
         server.wait()
 
 
-def _remove_sockets(place: _Place) -> None:
-    if place.sockets.parent != place.state:
-        shutil.rmtree(place.sockets, ignore_errors=True)
-
-
 def _ensure_database(conninfo: str) -> None:
     queries = load_queries("embedded")
-    with psycopg.connect(conninfo, autocommit=True) as connection:
+    with translated(), psycopg.connect(conninfo, autocommit=True) as connection:
         if connection.execute(queries["find_database"]).fetchone() == (False,):
             connection.execute(queries["create_database"])

@@ -61,21 +61,25 @@ def count_queued(connection: Connection) -> dict[Lane, int]:
     return {lane: queued.get(lane, 0) for lane in Lane}
 
 
-def read_gaps(connection: Connection, wants: Sequence[Want], places: int) -> list[Gap]:
-    """Wanted minus covered minus live, most urgent first; for at most ``places`` definitions a timeframe.
-
-    Call inside a transaction: it sets planner options for the rest of it.
-    """
-    connection.execute(_SQL["plan_like_a_tick"])
-    parameters = {
+def want_parameters(wants: Sequence[Want]) -> dict[str, list[Any]]:
+    """The wanted times as the parallel arrays that statements unnest."""
+    return {
         "owners": [w.managed_by for w in wants],
         "timeframes": [w.timeframe.value for w in wants],
         "datasets": [w.dataset for w in wants],
         "window_days": [w.window_days for w in wants],
         "wanted_from": [w.window.start for w in wants],
         "wanted_to": [w.window.end for w in wants],
-        "places": places,
     }
+
+
+def read_gaps(connection: Connection, wants: Sequence[Want], places: int) -> list[Gap]:
+    """Wanted minus covered minus live, most urgent first; for at most ``places`` definitions a timeframe.
+
+    Call inside a transaction: it sets planner options for the rest of it.
+    """
+    connection.execute(_SQL["plan_like_a_tick"])
+    parameters = {**want_parameters(wants), "places": places}
     cursor = connection.cursor(binary=True)
     rows: Iterable[Any] = cursor.execute(_SQL["read_gaps"], parameters)
     return [

@@ -10,6 +10,7 @@ from typing import Any
 from reconciler.jobs import Want
 from reconciler.store.connection import Connection
 from reconciler.store.queries import load_queries
+from reconciler.store.runs import want_parameters
 
 _SQL = load_queries("status")
 
@@ -81,15 +82,7 @@ class LimitUse:
 
 def read_pairs(connection: Connection, wants: Sequence[Want]) -> list[PairCounts]:
     """Completeness of every enabled pair against ``wants``."""
-    parameters = {
-        "owners": [w.managed_by for w in wants],
-        "timeframes": [w.timeframe.value for w in wants],
-        "datasets": [w.dataset for w in wants],
-        "window_days": [w.window_days for w in wants],
-        "wanted_from": [w.window.start for w in wants],
-        "wanted_to": [w.window.end for w in wants],
-    }
-    return [PairCounts(*row) for row in _rows(connection, "read_pairs", parameters)]
+    return [PairCounts(*row) for row in _rows(connection, "read_pairs", want_parameters(wants))]
 
 
 def read_definition_counts(connection: Connection) -> list[DefinitionCounts]:
