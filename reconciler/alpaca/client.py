@@ -94,8 +94,8 @@ def host_of(base_url: str) -> str:
     except httpx.InvalidURL as error:
         raise ReconcilerError(f"APCA_API_DATA_URL is not an http(s) address: {error}") from error
     if url.scheme not in ("http", "https") or not url.host:
-        raise ReconcilerError("APCA_API_DATA_URL is not an http(s) address")
-    host = url.host
+        raise ReconcilerError("APCA_API_DATA_URL is not an http(s) address; write it with its https://")
+    host = url.host.lower()
     return LOOPBACK if host == "localhost" or _is_loopback(host) else host
 
 

@@ -102,19 +102,20 @@ def start_cluster(binaries: Binaries, folder: Path, *, durable: bool = True, tem
     """The connection string (database ``postgres``) of the cluster in ``folder``, made when it is not there yet."""
     folder = folder.absolute()
     place = _find_place(folder)
-    attached = False
+    ours = False
     server = None
     try:
         with _locked(folder) as lock:
+            ours = True
             _make_state(place, binaries, lock)
-            attached = _is_settled(place)
-            if not attached:
+            ours = not _is_settled(place)
+            if ours:
                 server = _start(place, _runnable(binaries, place), durable=durable)
         yield place.conninfo("postgres")
     finally:
         if server is not None:
             _stop(server)
-        if not attached:
+        if ours:
             _tidy(folder, place, temporary=temporary)
 
 
@@ -125,8 +126,8 @@ def _tidy(folder: Path, place: _Place, *, temporary: bool) -> None:
             return
         if place.sockets.parent != place.state:
             shutil.rmtree(place.sockets, ignore_errors=True)
-        if temporary:
-            shutil.rmtree(place.state, ignore_errors=True)
+        for path in {place.state, folder} if temporary else ():
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _find_place(folder: Path) -> _Place:

@@ -12,10 +12,20 @@ from typing import Any
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from reconciler.alpaca.client import Client, host_of
 from reconciler.alpaca.wire import BarsQuery
-from reconciler.errors import AuthenticationError, BadRequestError, RateLimitedError, ReconcilerError, TransientError
+from reconciler.errors import (
+    AuthenticationError,
+    BadRequestError,
+    EntitlementError,
+    InvalidSymbolError,
+    RateLimitedError,
+    ReconcilerError,
+    TransientError,
+)
 from reconciler.sandbox.history import recorded_history
 from reconciler.sandbox.server import Sandbox
 from reconciler.timeframes import Timeframe
@@ -23,6 +33,8 @@ from reconciler.timeframes import Timeframe
 START = datetime(2010, 8, 19, 8, tzinfo=UTC)
 QUERY = BarsQuery(("AAPL",), Timeframe.M15, START, START + timedelta(hours=1), "sip", "raw")
 EMPTY = b'{"bars":{},"next_page_token":null}'
+# The web server's own page, which the provider sends in place of JSON.
+HTML = b"<html>\r\n<head><title>Error</title></head>\r\n<body>nginx</body>\r\n</html>\r\n"
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -83,6 +95,15 @@ def test_compressed_answer_is_read() -> None:
 
 
 @pytest.mark.parametrize(
+    "body", [EMPTY, b'{"bars":null,"next_page_token":null}', b'{"next_page_token":null}', b'{"bars":{}}', b"{}"]
+)
+def test_nothing_found_is_an_empty_page_in_every_form(body: bytes) -> None:
+    with answering(body=body) as (url, _), Client(url, "id", "secret") as client:
+        page = client.fetch_page(QUERY, None).page
+    assert (page.bars, page.next_page_token) == ({}, None)
+
+
+@pytest.mark.parametrize(
     ("headers", "limit"),
     [
         ({"X-RateLimit-Limit": "200"}, 200),
@@ -99,16 +120,37 @@ def test_stated_limit_is_read_in_any_case(headers: dict[str, str], limit: int | 
 @pytest.mark.parametrize(
     ("attributes", "kind"),
     [
-        ({"status": 401, "body": b"<html>401</html>"}, AuthenticationError),
+        ({"status": 400, "body": b'{"message":"invalid symbol: BRK-B"}'}, InvalidSymbolError),
+        ({"status": 400, "body": b'{"message":"code=400, message=invalid symbol: BRK-B"}'}, InvalidSymbolError),
+        ({"status": 400, "body": b'{"message":"invalid timeframe: 3Fortnight"}'}, BadRequestError),
+        ({"status": 400, "body": b'{"message":"end should not be before start"}'}, BadRequestError),
+        ({"status": 400, "body": b'{"message":"unexpected parameter(s): start, end, limit"}'}, BadRequestError),
+        ({"status": 401, "body": HTML}, AuthenticationError),
+        (
+            {"status": 403, "body": b'{"message":"subscription does not permit querying recent SIP data"}'},
+            EntitlementError,
+        ),
+        ({"status": 403, "body": b'{"code":42210000,"message":"not entitled"}'}, EntitlementError),
+        ({"status": 404, "body": b"Not Found"}, BadRequestError),
+        ({"status": 414, "body": HTML}, BadRequestError),
+        ({"status": 422, "body": b'{"message":"Invalid query parameter"}'}, BadRequestError),
         ({"status": 429, "body": b'{"message": "too many requests."}'}, RateLimitedError),
-        ({"status": 503, "body": b"<html>"}, TransientError),
+        ({"status": 500, "body": b'{"message":"internal server error occurred"}'}, TransientError),
+        ({"status": 502, "body": HTML}, TransientError),
+        ({"status": 503, "body": HTML}, TransientError),
+        ({"status": 504, "body": HTML}, TransientError),
+        ({"body": HTML}, TransientError),
         ({"body": b'{"bars":{"AA'}, TransientError),
         ({"body": EMPTY[:10], "mode": "reset"}, TransientError),
         ({"body": b"not gzip", "headers_sent": {"Content-Encoding": "gzip"}}, TransientError),
         ({"mode": "stall"}, TransientError),
-        ({"status": 302, "headers_sent": {"Location": "http://127.0.0.1:1/"}}, BadRequestError),
+        ({"body": gzip.compress(EMPTY)[:20], "headers_sent": {"Content-Encoding": "gzip"}}, TransientError),
     ],
-    ids=["401", "429", "503", "truncated", "reset", "bad gzip", "stall", "redirect"],
+    ids=[
+        *("symbol", "wrapped symbol", "timeframe", "order", "parameter", "401 html", "403 recent", "403 feed", "404"),
+        *("414 html", "422", "429", "500", "502 html", "503 html", "504 html", "200 html", "truncated", "reset"),
+        *("bad gzip", "stall", "cut gzip"),
+    ],
 )
 def test_odd_answer_is_a_typed_error_after_one_request(attributes: dict[str, Any], kind: type[Exception]) -> None:
     timeout = httpx.Timeout(0.3)
@@ -118,8 +160,52 @@ def test_odd_answer_is_a_typed_error_after_one_request(attributes: dict[str, Any
         pytest.raises(kind) as caught,
     ):
         client.fetch_page(QUERY, None)
+    assert type(caught.value) is kind
     assert len(handler.seen) == 1
     assert "very-secret" not in str(caught.value)
+    assert "html" not in str(caught.value)
+
+
+def test_redirect_is_not_followed_so_that_keys_stay() -> None:
+    with answering() as (elsewhere, other):
+        moved = {"status": 302, "headers_sent": {"Location": f"{elsewhere}/v2/stocks/bars"}}
+        with (
+            answering(**moved) as (url, _),
+            Client(url, "id", "secret") as client,
+            pytest.raises(BadRequestError, match="302"),
+        ):
+            client.fetch_page(QUERY, None)
+        assert other.seen == []
+
+
+@pytest.mark.parametrize("symbol", ["BATCH_1", "US_BATCH_12", "BRK-B", ""])
+def test_label_is_refused_before_any_request(symbol: str) -> None:
+    query = BarsQuery(("AAPL", symbol), Timeframe.M15, QUERY.start, QUERY.end, "sip", "raw")
+    with (
+        answering() as (url, handler),
+        Client(url, "id", "secret") as client,
+        pytest.raises(InvalidSymbolError, match="not sent"),
+    ):
+        client.fetch_page(query, None)
+    assert handler.seen == []
+
+
+def test_proxy_of_the_environment_is_not_asked_for_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    with answering(status=503) as (proxy, asked), answering() as (url, handler):
+        monkeypatch.setenv("HTTP_PROXY", proxy)
+        monkeypatch.setenv("http_proxy", proxy)
+        with Client(url, "id", "secret") as client:
+            client.fetch_page(QUERY, None)
+    assert (len(handler.seen), asked.seen) == (1, [])
+
+
+@pytest.mark.parametrize(("key_id", "secret"), [("idé", "secret"), ("id", "sécret\u201d")])
+def test_key_that_no_header_can_carry_is_refused_unquoted(key_id: str, secret: str) -> None:
+    with pytest.raises(AuthenticationError, match="copy them again") as caught:
+        Client("http://127.0.0.1:9", key_id, secret)
+    assert secret not in str(caught.value)
 
 
 def test_provider_that_is_not_there_is_tried_again_later() -> None:
@@ -161,7 +247,23 @@ def test_host_that_a_dataset_is_bound_to(url: str, host: str) -> None:
     assert host_of(url) == host
 
 
-@pytest.mark.parametrize("url", ["data.alpaca.markets", "ftp://x", "", "http://"])
+@pytest.mark.parametrize(
+    "url",
+    ["data.alpaca.markets", "ftp://x", "", "http://", "http://[::1", "http://[x]", "http://h:abc", "http://h\x00x"],
+)
 def test_address_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(ReconcilerError, match="APCA_API_DATA_URL"):
         host_of(url)
+    with pytest.raises(ReconcilerError, match="APCA_API_DATA_URL"):
+        Client(url, "id", "secret")
+
+
+@given(st.text(max_size=40), st.sampled_from(["", "http://", "https://", "http://["]))
+def test_any_text_is_a_host_or_a_known_error(text: str, scheme: str) -> None:
+    try:
+        host = host_of(scheme + text)
+    except ReconcilerError as error:
+        assert "APCA_API_DATA_URL" in str(error)  # noqa: PT017 - either outcome is lawful
+    else:
+        assert host
+        assert host == host.lower()

@@ -98,6 +98,9 @@ def test_bar_is_read_with_its_types() -> None:
         b'{"bars":{"MSFT":[' + BAR + b"]}}",
         b'{"bars":[],"next_page_token":7}',
         b"\xff\xfe",
+        b'{"bars":{"AAPL":null}}',
+        b'{"bars":{"AAPL":[' + BAR.replace(b"100", b"1e999") + b"]}}",
+        b'{"deep":' + b"[" * 100_000,
     ],
 )
 def test_anything_else_is_tried_again_and_never_quoted(body: bytes) -> None:
@@ -116,9 +119,10 @@ def test_any_bytes_are_a_page_or_a_transient_error(body: bytes) -> None:
     st.dictionaries(
         st.sampled_from(["AAPL", "BRK.B"]),
         st.lists(st.tuples(st.integers(0, 10**6), st.floats(0.0001, 1e6), st.integers(1, 2**60))),
-    )
+    ),
+    st.none() | st.text(st.characters(codec="utf-8"), min_size=1),
 )
-def test_bars_survive_the_wire(rows: dict[str, list[tuple[int, float, int]]]) -> None:
+def test_bars_survive_the_wire(rows: dict[str, list[tuple[int, float, int]]], token: str | None) -> None:
     sent = {
         symbol: [
             {"t": START + timedelta(minutes=m), "o": p, "h": p, "l": p, "c": p, "v": v, "n": v, "vw": p}
@@ -126,10 +130,11 @@ def test_bars_survive_the_wire(rows: dict[str, list[tuple[int, float, int]]]) ->
         ]
         for symbol, bars in rows.items()
     }
-    page = parse_page(msgspec.json.encode({"bars": sent, "next_page_token": None}), ["AAPL", "BRK.B"])
+    page = parse_page(msgspec.json.encode({"bars": sent, "next_page_token": token}), ["AAPL", "BRK.B"])
     got = {s: [(b.ts, b.open, b.volume) for b in bars] for s, bars in page.bars.items()}
     assert got == {s: [(b["t"], b["o"], b["v"]) for b in bars] for s, bars in sent.items()}
     assert page.bar_count == sum(map(len, rows.values()))
+    assert page.next_page_token == token
 
 
 @pytest.mark.parametrize(
@@ -163,11 +168,30 @@ def test_symbol_that_the_provider_names_is_found(message: str) -> None:
     assert error.symbol == "BRK-B"
 
 
-@given(st.integers(300, 599), st.binary(max_size=400))
+ANY_BODY = st.one_of(
+    st.binary(max_size=400),
+    st.text(max_size=400).map(lambda message: msgspec.json.encode({"message": message})),
+    st.text(max_size=400).map(lambda name: msgspec.json.encode({"message": f"invalid symbol: {name}"})),
+)
+
+
+@given(st.integers(-1, 2000), ANY_BODY)
 def test_any_refusal_is_one_short_line(status: int, body: bytes) -> None:
-    text = str(parse_error(status, body))
-    assert len(text) < 260
-    assert "\n" not in text
+    error = parse_error(status, body)
+    assert isinstance(error, ProviderError)
+    assert len(str(error)) < 260
+    assert str(error).isprintable()
+    if isinstance(error, InvalidSymbolError):
+        assert error.symbol.isprintable()
+
+
+def test_refusal_keeps_no_control_letters_and_no_nul() -> None:
+    error = parse_error(400, b'{"message":"a\\u0000b\\u001b[31m\\nc"}')
+    assert str(error) == "the provider refused the request (400): a b [31m c"
+
+
+def test_refusal_too_deep_to_read_is_still_typed() -> None:
+    assert type(parse_error(400, b'{"x":' + b"[" * 100_000)) is BadRequestError
 
 
 def test_guard_ends_a_chain_that_repeats_or_never_ends() -> None:

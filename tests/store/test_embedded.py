@@ -1,96 +1,79 @@
-"""Real servers, real signals; as root through an unprivileged account, else as oneself."""
+"""The embedded server's life with its commands: real servers, real signals.
+
+As root through an unprivileged account, else as oneself.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import textwrap
-import time
 from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import psycopg
 import pytest
+from support.clusters import (
+    DEBIAN_15,
+    ask,
+    child,
+    is_locked,
+    is_stopped,
+    next_line,
+    open_folder,
+    postmaster_of,
+    processes_in,
+    wait_until,
+)
 
 from reconciler.errors import StoreError
 from reconciler.store.embedded import open_embedded, start_cluster
-from reconciler.store.postgres_binaries import Binaries, binaries_in, can_reach, find_account, find_binaries
-
-ROOT = os.geteuid() == 0
+from reconciler.store.postgres_binaries import Binaries, binaries_in, find_binaries
 
 
 @pytest.fixture
-def folder() -> Iterator[Path]:
-    """A short path that every account can reach, unlike pytest's own 0700 folders."""
-    path = Path("/tmp") / f"reconciler-test-{os.getpid()}-{time.monotonic_ns() % 10**6}"
-    path.mkdir(mode=0o755)
-    yield path / ".reconciler"
-    shutil.rmtree(path)
+def folder(project: Path) -> Iterator[Path]:
+    yield project / ".reconciler"
+    assert is_stopped(project / ".reconciler")
 
 
-def servers_of(folder: Path) -> list[int]:
-    """Processes whose working directory is the cluster's data."""
-    data = (folder / "data").resolve()
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            if (entry / "cwd").readlink() == data:
-                found.append(int(entry.name))
-        except OSError:
-            continue
-    return found
+@pytest.fixture(scope="module")
+def running() -> Iterator[Path]:
+    """The folder of a server that another command, this process, runs all the time."""
+    with open_folder() as path, start_cluster(find_binaries(), path / ".reconciler"):
+        yield path / ".reconciler"
 
 
-def answer(dsn: str) -> object:
-    with psycopg.connect(dsn) as connection:
-        row = connection.execute("SELECT current_database()").fetchone()
-        return row[0] if row else None
+@pytest.fixture(params=["18", "15"])
+def binaries(request: pytest.FixtureRequest) -> Binaries:
+    if request.param == "18":
+        return find_binaries()
+    if not DEBIAN_15.is_dir():
+        pytest.skip("Debian's PostgreSQL 15 is not installed")
+    return binaries_in(DEBIAN_15)
 
 
-def child(folder: Path, *, then: str) -> subprocess.Popen[str]:
-    """Another command that opens the same folder and says so."""
-    code = f"""
-        import sys, time
-        from pathlib import Path
-        from reconciler.store.embedded import open_embedded
-        with open_embedded(Path({str(folder)!r}), create=True) as dsn:
-            print("open", flush=True)
-            {then}
-        print("closed", flush=True)
-    """
-    return subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(code)], stdout=subprocess.PIPE, encoding="utf-8", start_new_session=True
-    )
-
-
-def first_line(process: subprocess.Popen[str]) -> str:
-    assert process.stdout is not None
-    return process.stdout.readline().strip()
-
-
-def gone(folder: Path) -> bool:
-    """Waits for a shutdown that was asked for; a server that stays fails the test by its count."""
-    for _ in range(200):
-        if not servers_of(folder):
-            return True
-        time.sleep(0.05)
-    return False
-
-
-def test_cluster_keeps_its_data_and_leaves_nothing_running(folder: Path) -> None:
-    with open_embedded(folder, create=True) as dsn:
-        assert answer(dsn) == "reconciler"
+def test_cluster_keeps_its_data_and_leaves_nothing_running(folder: Path, binaries: Binaries) -> None:
+    with start_cluster(binaries, folder) as dsn:
+        assert processes_in(folder / "data")
+        assert str(ask(dsn, "SHOW server_version")).startswith(str(binaries.major))
         with psycopg.connect(dsn) as connection:
-            connection.execute("CREATE TABLE kept (n int)")
-        assert servers_of(folder)
-    assert servers_of(folder) == []
-    with open_embedded(folder, create=False) as dsn, psycopg.connect(dsn) as connection:
-        assert connection.execute("SELECT count(*) FROM kept").fetchone() == (0,)
-        assert connection.execute("SHOW listen_addresses").fetchone() == ("",)
-        assert connection.execute("SHOW fsync").fetchone() == ("on",)
+            connection.execute("CREATE TABLE kept AS SELECT 7 AS n")
+    assert is_stopped(folder)
+    with start_cluster(binaries, folder) as dsn:
+        assert ask(dsn, "SELECT n FROM kept") == 7
+
+
+def test_server_is_durable_private_and_has_our_database(running: Path) -> None:
+    with open_embedded(running, create=True) as dsn:
+        assert ask(dsn, "SELECT current_database()") == "reconciler"
+        assert ask(dsn, "SHOW listen_addresses") == ""
+        assert [ask(dsn, f"SHOW {name}") for name in ("fsync", "full_page_writes", "synchronous_commit")] == ["on"] * 3
+        assert (running / "data").stat().st_mode & 0o777 == 0o700
+        assert (running / "socket").stat().st_mode & 0o777 == 0o700
 
 
 def test_folder_that_is_not_there_is_not_made_unasked(folder: Path) -> None:
@@ -99,51 +82,121 @@ def test_folder_that_is_not_there_is_not_made_unasked(folder: Path) -> None:
     assert not folder.exists()
 
 
-def test_command_attaches_to_a_server_that_runs_and_leaves_it_running(folder: Path) -> None:
-    with open_embedded(folder, create=True) as first:
-        before = servers_of(folder)
-        with open_embedded(folder, create=False) as second:
-            assert answer(second) == "reconciler"
-        assert min(servers_of(folder)) == min(before)
-        assert answer(first) == "reconciler"
+def test_command_without_a_database_ends_with_1_and_says_what_to_set(tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
+    command = [sys.executable, "-m", "reconciler", "status"]
+    ended = subprocess.run(
+        command, cwd=tmp_path, env=environment, check=False, capture_output=True, encoding="utf-8", timeout=60
+    )
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert "DATABASE_URL is not set, and there is no .reconciler/ in this folder" in ended.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_command_attaches_to_a_server_that_runs_and_leaves_it_running(running: Path) -> None:
+    server = postmaster_of(running)
+    process = child(running, then="print(psycopg.connect(dsn).execute('SELECT 7').fetchone()[0])")
+    assert process.communicate()[0] == "open\n7\nclosed\n"
+    assert postmaster_of(running) == server
+    with open_embedded(running, create=False, temporary=True) as dsn:
+        assert ask(dsn, "SELECT 1") == 1
+    assert postmaster_of(running) == server
 
 
 def test_killed_command_leaves_no_server_and_the_next_one_starts(folder: Path) -> None:
-    process = child(folder, then="time.sleep(60)")
-    assert first_line(process) == "open"
+    process = child(folder, then="sys.stdin.read()")
+    assert next_line(process) == "open"
     process.kill()
     process.communicate()
-    assert gone(folder)
+    wait_until(lambda: is_stopped(folder))
     with open_embedded(folder, create=False) as dsn:
-        assert answer(dsn) == "reconciler"
+        assert ask(dsn, "SELECT 1") == 1
 
 
 def test_command_killed_while_it_makes_the_cluster_leaves_nothing_half_made(folder: Path) -> None:
-    process = child(folder, then="pass")
-    while not (folder / "data.new").exists():
-        assert process.poll() is None
+    process = child(folder)
+    wait_until((folder / "data.new" / "base" / "1").exists)
     process.kill()
     process.communicate()
     with open_embedded(folder, create=True) as dsn:
-        assert answer(dsn) == "reconciler"
+        assert ask(dsn, "SELECT 1") == 1
+    assert not (folder / "data.new").exists()
+
+
+def test_what_a_killed_command_was_making_is_waited_for(folder: Path) -> None:
+    process = child(folder)
+    wait_until(lambda: processes_in(folder / "data.new"))
+    writers = processes_in(folder / "data.new")
+    for pid in writers:
+        os.kill(pid, signal.SIGSTOP)
+    process.kill()
+    process.communicate()
+    assert is_locked(folder)
+    for pid in writers:
+        os.kill(pid, signal.SIGCONT)
+    with open_embedded(folder, create=True) as dsn:
+        assert ask(dsn, "SELECT 1") == 1
+
+
+def test_server_killed_like_a_machine_that_lost_its_power_recovers(folder: Path) -> None:
+    process = child(folder, then="sys.stdin.read()")
+    assert next_line(process) == "open"
+    for pid in processes_in(folder / "data"):
+        # A backend may go by itself when its parent has gone.
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    process.kill()
+    process.communicate()
+    wait_until(lambda: is_stopped(folder))
+    assert (folder / "data" / "postmaster.pid").exists()
+    with open_embedded(folder, create=False) as dsn:
+        assert ask(dsn, "SELECT 1") == 1
 
 
 def test_commands_started_at_once_share_one_server(folder: Path) -> None:
-    processes = [child(folder, then="time.sleep(2)") for _ in range(3)]
-    assert [first_line(p) for p in processes] == ["open"] * 3
-    parents = {int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1]) for pid in servers_of(folder)}
-    assert len(parents & {p.pid for p in processes}) == 1
-    for process in processes:
-        process.communicate()
-    assert gone(folder)
+    processes = [child(folder, then="sys.stdin.read()") for _ in range(3)]
+    assert [next_line(p) for p in processes] == ["open"] * 3
+    status = Path(f"/proc/{postmaster_of(folder)}/stat").read_text()
+    parent = int(status.rsplit(")", 1)[1].split()[1])
+    owners = [p for p in processes if p.pid == parent]
+    assert len(owners) == 1
+    for process in sorted(processes, key=owners.__contains__):
+        assert process.communicate("")[0] == "closed\n"
+        assert process.returncode == 0
 
 
-def test_interrupt_of_the_terminal_ends_the_command_first(folder: Path) -> None:
-    process = child(folder, then="time.sleep(60)")
-    assert first_line(process) == "open"
+def test_interrupt_of_the_terminal_leaves_the_command_its_last_writes(folder: Path) -> None:
+    process = child(
+        folder,
+        then="""
+            try:
+                print("waiting", flush=True)
+                time.sleep(60)
+            except KeyboardInterrupt:
+                print(psycopg.connect(dsn).execute("SELECT 'written'").fetchone()[0], flush=True)
+        """,
+    )
+    assert [next_line(process), next_line(process)] == ["open", "waiting"]
     os.killpg(process.pid, signal.SIGINT)
-    process.communicate()
-    assert gone(folder)
+    assert process.communicate()[0] == "written\nclosed\n"
+    assert is_stopped(folder)
+
+
+def test_command_that_waits_for_its_turn_can_be_interrupted(folder: Path) -> None:
+    folder.mkdir()
+    with (folder / "lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        process = child(folder)
+        wait_until(lambda: _has_open(process.pid, folder / "lock"))
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=20)
+    assert "KeyboardInterrupt" in said
+
+
+def _has_open(pid: int, path: Path) -> bool:
+    with suppress(FileNotFoundError):
+        return any(entry.readlink() == path for entry in Path(f"/proc/{pid}/fd").iterdir())
+    return False
 
 
 def test_data_of_another_major_version_are_not_opened(folder: Path) -> None:
@@ -151,17 +204,10 @@ def test_data_of_another_major_version_are_not_opened(folder: Path) -> None:
         pass
     (folder / "data" / "PG_VERSION").write_text("12\n")
     with (
-        pytest.raises(StoreError, match=r"made by PostgreSQL 12, and the one here is"),
+        pytest.raises(StoreError, match=r"made by PostgreSQL 12, and the one here is 18.*Install version 12"),
         open_embedded(folder, create=False),
     ):
         pass
-
-
-def test_temporary_cluster_is_gone_afterwards(tmp_path: Path) -> None:
-    before = set(Path("/var/tmp").glob("reconciler-*"))
-    with open_embedded(tmp_path / "t", create=True, temporary=True) as dsn:
-        assert answer(dsn) == "reconciler"
-    assert set(Path("/var/tmp").glob("reconciler-*")) == before
 
 
 def test_server_that_cannot_start_says_why(folder: Path) -> None:
@@ -170,60 +216,21 @@ def test_server_that_cannot_start_says_why(folder: Path) -> None:
     (folder / "data" / "postgresql.conf").write_text("no_such_setting = 1\n")
     with pytest.raises(StoreError, match="no_such_setting"), open_embedded(folder, create=False):
         pass
-    assert gone(folder)
 
 
-@pytest.mark.skipif(not ROOT, reason="only root has folders that its server's account cannot reach")
-def test_below_a_closed_home_root_keeps_data_and_programs_elsewhere(tmp_path: Path) -> None:
-    original = find_binaries()
-    closed = tmp_path / "site"
-    shutil.copytree(original.folder.parent.parent, closed / original.folder.parent.parent.name)
-    libraries = original.folder.parent.parent.with_name(f"{original.folder.parent.parent.name}.libs")
-    shutil.copytree(libraries, closed / libraries.name)
-    copied = Binaries(closed / original.folder.parent.parent.name / "pginstall" / "bin", original.major)
-    assert not can_reach(find_account(), copied.folder / "postgres")
-    with start_cluster(copied, tmp_path / ".reconciler", durable=False, temporary=True) as dsn:
-        assert answer(dsn) == "postgres"
-        place = Path((tmp_path / ".reconciler" / "location").read_text().strip())
-        running = {Path(f"/proc/{pid}/exe").readlink() for pid in servers_of(place)}
-        assert all(str(exe).startswith(str(place)) for exe in running)
-    assert not place.exists()
+def test_server_with_no_connection_left_is_no_reason_to_wait_for_ever(running: Path) -> None:
+    with start_cluster(find_binaries(), running) as dsn, ExitStack() as connections:
+        with suppress(psycopg.OperationalError):
+            while True:
+                connections.enter_context(psycopg.connect(dsn))
+        with pytest.raises(StoreError, match="too many clients"), open_embedded(running, create=False):
+            pass
 
 
-@pytest.mark.skipif(not ROOT, reason="root tries it as somebody else; anybody else has just done so")
-def test_ordinary_user_owns_what_it_runs(folder: Path) -> None:
-    folder.parent.chmod(0o777)
-    code = (
-        "from pathlib import Path; from reconciler.store.embedded import open_embedded; import psycopg\n"
-        f"with open_embedded(Path({str(folder)!r}), create=True) as dsn: print(psycopg.connect(dsn).info.dbname)"
-    )
-    account = find_account()
-    assert account is not None
-    if not can_reach(account, Path(sys.executable)):
-        pytest.skip("the interpreter lies where no other account can reach it")
-    ended = subprocess.run(
-        [sys.executable, "-c", code],
-        check=False,
-        capture_output=True,
-        encoding="utf-8",
-        cwd="/tmp",
-        user=account.uid,
-        group=account.gid,
-        extra_groups=[],
-        env={"HOME": "/tmp", "PATH": os.environ["PATH"]},
-    )
-    assert (ended.returncode, ended.stdout.strip()) == (0, "reconciler"), ended.stderr
-    assert (folder / "data").stat().st_uid == account.uid
-    assert gone(folder)
-
-
-def test_no_programs_at_all_says_how_to_get_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
-    monkeypatch.setenv("PATH", "/nowhere")
-    with pytest.raises(StoreError, match=r"pip install 'reconciler\[embedded\]'"):
-        find_binaries()
-
-
-def test_folder_without_programs_is_named(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match=str(tmp_path)):
-        binaries_in(tmp_path)
+@pytest.mark.parametrize(("name", "value"), [("PGPORT", "6000"), ("PGHOSTADDR", "127.0.0.9")])
+def test_environment_of_another_database_does_not_lead_astray(
+    running: Path, name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    with open_embedded(running, create=False) as dsn:
+        assert ask(dsn, "SELECT current_database()") == "reconciler"
