@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Annotated
 
 import msgspec
 
@@ -28,7 +29,7 @@ class Bar(
     Whole numbers may come as JSON ints and counts as ``100.0``, hence the unions.
     """
 
-    ts: datetime
+    ts: Annotated[datetime, msgspec.Meta(tz=True)]
     open: float
     high: float
     low: float

@@ -50,12 +50,12 @@ class _LazyGroup(click.Group):
 @click.version_option(__version__, prog_name="reconciler")
 @click.option("-v", "--verbose", is_flag=True, help="Say more on stderr.")
 def cli(*, verbose: bool) -> None:
-    r"""Keep market data in PostgreSQL as one reviewed YAML file says.
+    """Keep market data in PostgreSQL as one reviewed YAML file says.
 
     \b
     Exit codes: 0 done, 1 error, 2 changes pending (plan --detailed-exitcode), 3 refused,
     4 stale plan, 5 lock not obtained, 6 some runs failed or unhealthy, 64 wrong usage.
-    """
+    """  # noqa: D301 - \b is click's mark for lines to be kept as they are
     level = logging.INFO if verbose else logging.WARNING
     logging.basicConfig(level=level, stream=sys.stderr, format="%(asctime)s %(levelname)-7s %(message)s")
     # httpx would log each URL at INFO.

@@ -19,11 +19,18 @@ def command(*, config: Path) -> None:
     """
     desired = load_config(config).config
     count = len(desired.symbols)
-    pairs = count * len(desired.timeframes)
-    click.echo(f"{config}: ok. {desired.name}: {count} symbols x {len(desired.timeframes)} timeframes = {pairs} pairs")
+    lengths = len(desired.timeframes)
+    click.echo(
+        f"{config}: ok. {desired.name}: {_counted(count, 'symbol')} x {_counted(lengths, 'timeframe')} "
+        f"= {_counted(count * lengths, 'pair')}"
+    )
     for timeframe, spec in desired.timeframes.items():
         rows = count if spec.phase == 1 else -(-count // desired.batch_size)
         click.echo(
             f"  {timeframe:<4} {spec.history_days:>5} days   phase {spec.phase}: "
-            f"{rows} definition{'s' if rows != 1 else ''}, priority {spec.priority}"
+            f"{_counted(rows, 'definition')}, priority {spec.priority}"
         )
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

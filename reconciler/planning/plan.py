@@ -76,14 +76,15 @@ class Change:
     @property
     def joined(self) -> tuple[str, ...]:
         """Members that the change adds to a batch."""
-        before = self.before.symbols if self.before else None
-        return tuple(s for s in self.after.symbols or () if s not in set(before or ()))
+        before = frozenset((self.before.symbols if self.before else None) or ())
+        return tuple(s for s in self.after.symbols or () if s not in before)
 
     @property
     def left(self) -> tuple[str, ...]:
         """Members that the change takes out of a batch."""
         before = self.before.symbols if self.before else None
-        return tuple(s for s in before or () if s not in set(self.after.symbols or ()))
+        after = frozenset(self.after.symbols or ())
+        return tuple(s for s in before or () if s not in after)
 
 
 @dataclass(frozen=True)
@@ -217,10 +218,10 @@ def _is_known(timeframe: str) -> bool:
     return timeframe in _TIMEFRAME_ORDER
 
 
-def _order(key: JobKey) -> tuple[int, str, int, int, str]:
-    """Timeframes shortest first, phase 1 before 2, batches by length of label and so by number."""
+def _order(key: JobKey) -> tuple[int, str, int, int, str, str]:
+    """Timeframes shortest first, phase 1 before 2, batches by length of label and so by number; total."""
     length = len(key.symbol) if key.batch_version == 2 else 0
-    return (_TIMEFRAME_ORDER.get(key.timeframe, 99), key.timeframe, key.batch_version, length, key.symbol)
+    return (_TIMEFRAME_ORDER.get(key.timeframe, 99), key.timeframe, key.batch_version, length, key.symbol, key.job_type)
 
 
 class _Explainer:
@@ -229,9 +230,8 @@ class _Explainer:
     def __init__(self, desired: Desired, rows: Iterable[Definition]) -> None:
         self._desired = desired
         self._symbols = frozenset(desired.symbols)
-        rows = list(rows)
-        self._timeframes = {row.key.timeframe for row in rows}
         self._active = {(row.key.timeframe, row.key.batch_version) for row in rows if row.enabled}
+        self._timeframes = {timeframe for timeframe, _ in self._active}
 
     def change(self, action: Action, before: Definition | None, after: Definition) -> Change:
         reason = self._reason(action, before, after)
@@ -248,9 +248,10 @@ class _Explainer:
                 return Reason.MEMBERS_CHANGED if moved else Reason.SPEC_CHANGED
 
     def _reason_to_have(self, action: Action, after: Definition) -> Reason:
-        if after.key.timeframe not in self._timeframes:
-            return Reason.NEW_TIMEFRAME if self._timeframes else self._new(after)
-        if (after.key.timeframe, after.key.batch_version) not in self._active:
+        # With no row enabled at all there was no phase and no timeframe to come from.
+        if self._active and after.key.timeframe not in self._timeframes:
+            return Reason.NEW_TIMEFRAME
+        if self._active and (after.key.timeframe, after.key.batch_version) not in self._active:
             return Reason.PHASE_ACTIVATED
         return Reason.WANTED_AGAIN if action is Action.ENABLE else self._new(after)
 

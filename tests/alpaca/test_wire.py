@@ -95,6 +95,7 @@ def test_bar_is_read_with_its_types() -> None:
         b'{"bars":{"AAPL":[' + BAR,
         b'{"bars":{"AAPL":[' + BAR.replace(b'"o":1', b'"o":"1"') + b"]}}",
         b'{"bars":{"AAPL":[{"t":"2010-08-19T08:00:00Z"}]}}',
+        b'{"bars":{"AAPL":[' + BAR.replace(b"00Z", b"00") + b"]}}",
         b'{"bars":{"MSFT":[' + BAR + b"]}}",
         b'{"bars":[],"next_page_token":7}',
         b"\xff\xfe",

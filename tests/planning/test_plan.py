@@ -1,15 +1,19 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.plans import Rows, make_desired
 
-from reconciler.jobs import JobKey
-from reconciler.planning.plan import Reason, Source
-from reconciler.planning.state import Desired, batch_label, batch_label_number
+from reconciler.jobs import Definition, JobKey
+from reconciler.planning.plan import Reason, Source, build_plan
+from reconciler.planning.state import Desired
 from reconciler.timeframes import Timeframe
 
 SYMBOLS = ["AAPL", "AMD", "BA", "BRK.B", "GE", "IBM", "KO", "MSFT", "NVDA", "ON", "PG", "XOM"]
@@ -25,6 +29,25 @@ files = st.builds(
     dataset=st.sampled_from(["alpaca", "iex"]),
     rate=st.sampled_from([200, 1000]),
 )
+universes = st.sets(st.sampled_from(SYMBOLS), min_size=1)
+layouts = st.fixed_dictionaries(
+    {"phases": st.dictionaries(st.sampled_from(Timeframe), phases), "batch_size": st.integers(1, 6)}
+)
+tampering: list[dict[str, Any]] = [
+    {"enabled": False},
+    {"enabled": True},
+    {"window_days": 1, "priority": 1, "dataset": "theirs"},
+    {"batch_number": 9},
+    {"symbols": ("AAPL", "ZZZ")},
+]
+
+
+def wanted_rows(rows: Rows) -> dict[JobKey, Definition]:
+    return {key: row for key, row in rows.rows.items() if row.enabled}
+
+
+def turned(items: Mapping[Any, Any]) -> dict[Any, Any]:
+    return dict(reversed(list(items.items())))
 
 
 def test_first_apply_creates_a_row_a_symbol_and_timeframe() -> None:
@@ -223,18 +246,96 @@ def test_plan_id_changes_with_what_matters_and_with_nothing_else() -> None:
     assert all(plan_id.startswith("sha256:") and len(plan_id) == 71 for plan_id in ids)
 
 
-@pytest.mark.parametrize(
-    ("label", "number"),
-    [
-        ("BATCH_1", 1),
-        ("BATCH_120", 120),
-        ("US_BATCH_1", None),
-        ("BATCH_01", None),
-        ("BATCH_", None),
-        ("BATCH_1\n", None),
-    ],
-)
-def test_only_our_own_form_is_a_batch_label(label: str, number: int | None) -> None:
-    assert batch_label_number(label) == number
-    if number is not None:
-        assert batch_label(number) == label
+@given(st.lists(files, max_size=4), st.lists(universes, min_size=2, max_size=5), layouts)
+def test_edit_of_symbols_changes_a_batch_row_a_symbol_at_most(
+    earlier: list[Desired], edits: list[set[str]], layout: dict[str, Any]
+) -> None:
+    rows = Rows()
+    for desired in [*earlier, make_desired(edits[0], **layout)]:
+        rows.apply(desired)
+    for before, after in pairwise(edits):
+        plan = rows.apply(make_desired(after, **layout))
+        changed = Counter(change.key.timeframe for change in plan.changes)
+        assert all(count <= len(before ^ after) for count in changed.values())
+
+
+@given(st.lists(files, max_size=4), universes, universes, layouts)
+def test_symbols_added_and_removed_or_removed_and_added_leave_the_same_rows(
+    earlier: list[Desired], symbols: set[str], others: set[str], layout: dict[str, Any]
+) -> None:
+    rows = Rows()
+    for desired in [*earlier, make_desired(symbols, **layout)]:
+        rows.apply(desired)
+    first = wanted_rows(rows)
+    for detour in (symbols | others, (symbols - others) or symbols):
+        rows.apply(make_desired(detour, **layout))
+        rows.apply(make_desired(symbols, **layout))
+        assert wanted_rows(rows) == first
+
+
+@given(st.lists(files, min_size=1, max_size=4), st.lists(st.tuples(st.integers(0), st.sampled_from(tampering))))
+def test_one_apply_repairs_whatever_others_did_to_the_rows(
+    edits: list[Desired], done: list[tuple[int, dict[str, Any]]]
+) -> None:
+    rows = Rows()
+    for desired in edits:
+        rows.apply(desired)
+    first = wanted_rows(rows)
+    for place, columns in done:
+        key = list(rows.rows)[place % len(rows.rows)]
+        if key.batch_version == 2 or not columns.keys() & {"symbols", "batch_number"}:
+            rows.rows[key] = replace(rows.rows[key], **columns)
+    rows.apply(edits[-1])
+    assert wanted_rows(rows) == first
+    assert rows.plan(edits[-1]).is_empty
+
+
+@given(files, st.sets(st.tuples(st.sampled_from(SYMBOLS), st.sampled_from(Timeframe))))
+def test_conflicts_are_the_wanted_keys_of_others_and_are_counted_nowhere_else(
+    desired: Desired, held: set[tuple[str, Timeframe]]
+) -> None:
+    wanted = {change.key for change in Rows().plan(desired).changes}
+    keys = {JobKey(s, tf.value, "fetch_historical" if tf is Timeframe.D1 else "fetch_intraday", 1) for s, tf in held}
+    plan = Rows(foreign=dict.fromkeys(keys, "bob")).plan(desired)
+    assert {conflict.key for conflict in plan.conflicts} == wanted & keys
+    assert {change.key for change in plan.changes} == wanted - keys
+    assert plan.unchanged == 0
+
+
+@given(files, files, st.frozensets(st.integers(1, 4)))
+def test_plan_does_not_depend_on_the_order_of_any_input(first: Desired, second: Desired, taken: frozenset[int]) -> None:
+    rows = Rows(foreign={JobKey("ON", tf, "fetch_intraday", 1): None for tf in ("h4", "m15", "h1")})
+    rows.apply(first)
+    actual = replace(rows.actual, reserved_batches=taken)
+    foreign, memory = turned(actual.foreign_keys), turned(actual.memory)
+    backwards = replace(actual, owned=actual.owned[::-1], foreign_keys=foreign, memory=memory)
+    file = replace(second, timeframes=turned(second.timeframes), canonical=turned(second.canonical))
+    assert build_plan(file, backwards) == build_plan(second, actual)
+
+
+def test_timeframe_that_returns_is_explained_by_the_timeframes_and_not_by_the_phase() -> None:
+    rows = Rows()
+    both, one = [Timeframe.H1, Timeframe.D1], [Timeframe.H1]
+    for timeframes in (both, one):
+        rows.apply(make_desired("A", timeframes=timeframes))
+    (change,) = rows.plan(make_desired("A", timeframes=both)).changes
+    assert (change.action, change.reason, change.source) == ("enable", Reason.NEW_TIMEFRAME, Source("us.yaml", 4))
+
+
+def test_rows_all_switched_off_are_wanted_again() -> None:
+    rows = Rows()
+    rows.apply(make_desired("AB"))
+    for key in rows.rows:
+        rows.switch(key, enabled=False)
+    assert {c.reason for c in rows.plan(make_desired("AB")).changes} == {Reason.WANTED_AGAIN}
+
+
+def test_change_points_at_the_line_of_what_differs() -> None:
+    rows = Rows()
+    rows.apply(make_desired("AC", 2, timeframes=[Timeframe.H1]))
+    paths = [("universe", "A"), ("universe", "B"), ("timeframes", "h1", "history"), ("timeframes", "h1")]
+    lines = {path: ("us.yaml", number, 1) for number, path in enumerate(paths, 1)}
+    for symbols, days, line in (("ABC", 90, 2), ("AC", 80, 3)):
+        desired = make_desired(symbols, 2, timeframes=[Timeframe.H1], days={Timeframe.H1: days})
+        (change,) = rows.plan(replace(desired, lines=lines)).changes
+        assert change.source == Source("us.yaml", line)

@@ -20,6 +20,12 @@ def first_apply() -> Plan:
     return Rows().plan(make_desired(FIVE, timeframes=INTRADAY))
 
 
+def add_symbol(phase: int = 2) -> Plan:
+    rows = Rows()
+    rows.apply(make_desired(FIVE, phase, batch_size=3, timeframes=INTRADAY))
+    return rows.plan(make_desired(["AA", *FIVE], phase, batch_size=3, timeframes=INTRADAY))
+
+
 def cutover() -> Plan:
     rows = Rows()
     rows.apply(make_desired(FIVE, timeframes=INTRADAY))
@@ -44,12 +50,21 @@ def conflict() -> Plan:
     return rows.plan(make_desired(FIVE, timeframes=INTRADAY))
 
 
-PLANS = {p.__name__: p for p in (first_apply, cutover, rollback, members_and_settings, conflict)}
+PLANS = {p.__name__: p for p in (first_apply, add_symbol, cutover, rollback, members_and_settings, conflict)}
 
 
 @pytest.mark.parametrize("name", PLANS)
 def test_text(name: str, snapshot: SnapshotAssertion) -> None:
     assert render_text(PLANS[name](), color=False, full=False) == snapshot
+
+
+def test_json_of_single_rows(snapshot: SnapshotAssertion) -> None:
+    """One symbol and one timeframe through its life: first apply, add a symbol, cutover, rollback."""
+    rows, h1 = Rows(), [Timeframe.H1]
+    files = [
+        make_desired(symbols, phase, timeframes=h1) for symbols, phase in (("A", 1), ("AB", 1), ("AB", 2), ("AB", 1))
+    ]
+    assert [json.dumps(build_document(rows.apply(file)), indent=1) for file in files] == snapshot
 
 
 def test_json(snapshot: SnapshotAssertion) -> None:

@@ -10,7 +10,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
@@ -38,6 +38,12 @@ from reconciler.store.postgres_binaries import Binaries, binaries_in, find_binar
 def folder(project: Path) -> Iterator[Path]:
     yield project / ".reconciler"
     assert is_stopped(project / ".reconciler")
+
+
+@pytest.fixture
+def made(folder: Path, place_cluster: Callable[[Path], Path]) -> Path:
+    """A folder whose cluster exists already."""
+    return place_cluster(folder.parent)
 
 
 @pytest.fixture(scope="module")
@@ -103,13 +109,13 @@ def test_command_attaches_to_a_server_that_runs_and_leaves_it_running(running: P
     assert postmaster_of(running) == server
 
 
-def test_killed_command_leaves_no_server_and_the_next_one_starts(folder: Path) -> None:
-    process = child(folder, then="sys.stdin.read()")
+def test_killed_command_leaves_no_server_and_the_next_one_starts(made: Path) -> None:
+    process = child(made, then="sys.stdin.read()")
     assert next_line(process) == "open"
     process.kill()
     process.communicate()
-    wait_until(lambda: is_stopped(folder))
-    with open_embedded(folder, create=False) as dsn:
+    wait_until(lambda: is_stopped(made))
+    with open_embedded(made, create=False) as dsn:
         assert ask(dsn, "SELECT 1") == 1
 
 
@@ -129,27 +135,29 @@ def test_what_a_killed_command_was_making_is_waited_for(folder: Path) -> None:
     writers = processes_in(folder / "data.new")
     for pid in writers:
         os.kill(pid, signal.SIGSTOP)
-    process.kill()
-    process.communicate()
-    assert is_locked(folder)
-    for pid in writers:
-        os.kill(pid, signal.SIGCONT)
+    try:
+        process.kill()
+        process.communicate()
+        assert is_locked(folder)
+    finally:
+        for pid in writers:
+            os.kill(pid, signal.SIGCONT)
     with open_embedded(folder, create=True) as dsn:
         assert ask(dsn, "SELECT 1") == 1
 
 
-def test_server_killed_like_a_machine_that_lost_its_power_recovers(folder: Path) -> None:
-    process = child(folder, then="sys.stdin.read()")
+def test_server_killed_like_a_machine_that_lost_its_power_recovers(made: Path) -> None:
+    process = child(made, then="sys.stdin.read()")
     assert next_line(process) == "open"
-    for pid in processes_in(folder / "data"):
+    for pid in processes_in(made / "data"):
         # A backend may go by itself when its parent has gone.
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     process.kill()
     process.communicate()
-    wait_until(lambda: is_stopped(folder))
-    assert (folder / "data" / "postmaster.pid").exists()
-    with open_embedded(folder, create=False) as dsn:
+    wait_until(lambda: is_stopped(made))
+    assert (made / "data" / "postmaster.pid").exists()
+    with open_embedded(made, create=False) as dsn:
         assert ask(dsn, "SELECT 1") == 1
 
 
@@ -165,9 +173,9 @@ def test_commands_started_at_once_share_one_server(folder: Path) -> None:
         assert process.returncode == 0
 
 
-def test_interrupt_of_the_terminal_leaves_the_command_its_last_writes(folder: Path) -> None:
+def test_interrupt_of_the_terminal_leaves_the_command_its_last_writes(made: Path) -> None:
     process = child(
-        folder,
+        made,
         then="""
             try:
                 print("waiting", flush=True)
@@ -179,7 +187,7 @@ def test_interrupt_of_the_terminal_leaves_the_command_its_last_writes(folder: Pa
     assert [next_line(process), next_line(process)] == ["open", "waiting"]
     os.killpg(process.pid, signal.SIGINT)
     assert process.communicate()[0] == "written\nclosed\n"
-    assert is_stopped(folder)
+    assert is_stopped(made)
 
 
 def test_command_that_waits_for_its_turn_can_be_interrupted(folder: Path) -> None:
@@ -199,22 +207,18 @@ def _has_open(pid: int, path: Path) -> bool:
     return False
 
 
-def test_data_of_another_major_version_are_not_opened(folder: Path) -> None:
-    with start_cluster(find_binaries(), folder, durable=False):
-        pass
-    (folder / "data" / "PG_VERSION").write_text("12\n")
+def test_data_of_another_major_version_are_not_opened(made: Path) -> None:
+    (made / "data" / "PG_VERSION").write_text("12\n")
     with (
         pytest.raises(StoreError, match=r"made by PostgreSQL 12, and the one here is 18.*Install version 12"),
-        open_embedded(folder, create=False),
+        open_embedded(made, create=False),
     ):
         pass
 
 
-def test_server_that_cannot_start_says_why(folder: Path) -> None:
-    with start_cluster(find_binaries(), folder, durable=False):
-        pass
-    (folder / "data" / "postgresql.conf").write_text("no_such_setting = 1\n")
-    with pytest.raises(StoreError, match="no_such_setting"), open_embedded(folder, create=False):
+def test_server_that_cannot_start_says_why(made: Path) -> None:
+    (made / "data" / "postgresql.conf").write_text("no_such_setting = 1\n")
+    with pytest.raises(StoreError, match="no_such_setting"), open_embedded(made, create=False):
         pass
 
 
